@@ -1,0 +1,1 @@
+//! The decisions of the FTM: whom to suspect, fence, promote and adopt.

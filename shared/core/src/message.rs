@@ -1,0 +1,80 @@
+//! The closed set of messages that callers and servers exchange.
+//!
+//! Bodies are a type parameter: real processes use reference-counted bytes, models a small number.
+
+use crate::ids::{AliasId, CallId, Incarnation, Mark};
+
+/// A request as it goes from a caller to the member in service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Request<B> {
+    /// The identity of the call, the same at each sending.
+    pub id: CallId,
+    /// The incarnation of the source alias in which the call was first sent. For ids in the form
+    /// `{srcAlias, incarnation, transId}` it repeats the origin; for the other form it orders the sessions.
+    pub born: Incarnation,
+    /// The alias that is called.
+    pub target: AliasId,
+    /// Below this all calls of the source alias are done.
+    pub mark: Mark,
+    /// How often this caller has sent the request before; 0 at the first sending.
+    pub attempt: u32,
+    /// What is asked.
+    pub body: B,
+}
+
+/// The one true reply to a call, as durable as the table it lies in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome<B> {
+    /// The service answered.
+    Reply(B),
+    /// The service answered with an error of its own; nothing of its state changed. It is registered like a
+    /// reply, so that a re-sent request gets the same error and not a second try.
+    Failed(B),
+}
+
+/// Why a request gets no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// This member is not in service (any more): the caller asks the PAM again (R9).
+    NotInService,
+    /// The call lies below its caller's mark, or its slot was used for a later call: it was done before and is
+    /// never executed again (R24).
+    Stale,
+    /// The same id came with another body. The first body counts; the caller has a defect.
+    DifferentBody,
+    /// The call is further ahead of the calls still open in its session than the window allows.
+    WindowExceeded,
+    /// The call was cancelled before it came.
+    Cancelled,
+    /// The body is larger than the stated limit.
+    TooLarge,
+    /// The sender's certificate does not name the source alias.
+    NotYourAlias,
+    /// The alias called is not served here at all.
+    UnknownAlias,
+    /// The member has as many requests in hand as its stated limit allows; nothing was executed.
+    Busy,
+}
+
+/// A message between two processes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message<B> {
+    /// A call, first sent or re-sent.
+    Request(Request<B>),
+    /// The outcome of a call.
+    Answer {
+        /// Which call.
+        id: CallId,
+        /// Its outcome.
+        outcome: Outcome<B>,
+        /// True if the request was recognised as redundantly sent and the outcome comes from the table.
+        redundant: bool,
+    },
+    /// A request that gets no outcome here.
+    Refused {
+        /// Which call.
+        id: CallId,
+        /// Why.
+        refusal: Refusal,
+    },
+}

@@ -1,0 +1,203 @@
+//! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
+
+use alloc::vec::Vec;
+
+use crate::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
+use crate::message::{Outcome, Refusal, Request};
+
+/// A call that the outbox holds: durable from before it is first sent until its outcome is consumed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pending<B> {
+    /// The identity of the call.
+    pub id: CallId,
+    /// The incarnation in which it was first sent.
+    pub born: Incarnation,
+    /// The alias that is called.
+    pub target: AliasId,
+    /// When the user asked for it, on the machine's monotonic clock; kept when a backup takes the call over.
+    pub invoked: Nanos,
+    /// What is asked.
+    pub body: B,
+}
+
+/// Who is in service for an alias, as far as this caller knows: a hint (R8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route {
+    /// The incarnation of the member in service. A route with a lower one never replaces one with a higher.
+    pub incarnation: Incarnation,
+    /// Its port, or none while nobody is in service.
+    pub port: Option<PortId>,
+}
+
+/// How a source alias forms its ids, and what bounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// The alias.
+    pub source: AliasId,
+    /// The form of its ids.
+    pub form: IdForm,
+    /// Whether calls are kept in the outbox before they are sent. Without it a call dies with its process.
+    pub outbox: bool,
+    /// Slots in a session's ring: so many calls of one session may be open.
+    pub window: u32,
+    /// After so long without an answer a request is sent again, although nothing told that it was lost.
+    pub resend_after: Nanos,
+    /// After so long without a route the PAM is asked again.
+    pub inquire_after: Nanos,
+}
+
+/// What happens to a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input<B> {
+    /// This member calls for the alias from now on. What its predecessor left in the outbox is pending, and is
+    /// sent again under its first ids (R27).
+    Promoted {
+        /// The incarnation of the source alias.
+        incarnation: Incarnation,
+        /// The port of this process in the source alias.
+        port: PortId,
+        /// The transId before the first one this member may give (R28).
+        trans_base: TransId,
+        /// What the outbox holds.
+        pending: Vec<Pending<B>>,
+    },
+    /// The user calls.
+    Call {
+        /// The shell's number for this call, given back in [`Effect::Started`] or [`Effect::Rejected`].
+        token: u64,
+        /// The alias that is called.
+        target: AliasId,
+        /// What is asked.
+        body: B,
+        /// When the user stops waiting, if ever (R29).
+        deadline: Option<Nanos>,
+    },
+    /// The commit that put this call into the outbox is stable.
+    Stable {
+        /// Which call.
+        id: CallId,
+    },
+    /// The PAM's answer to an inquiry, or its push of a changed row.
+    Route {
+        /// Whose.
+        target: AliasId,
+        /// The route.
+        route: Route,
+    },
+    /// The connection to this port is gone, or nothing answers there.
+    PortGone {
+        /// Which port.
+        port: PortId,
+    },
+    /// An outcome came in.
+    Answer {
+        /// Of which call.
+        id: CallId,
+        /// The outcome.
+        outcome: Outcome<B>,
+    },
+    /// A refusal came in.
+    Refused {
+        /// Of which call.
+        id: CallId,
+        /// From which port.
+        port: PortId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The user waits again for a call whose deadline passed, or that a predecessor made.
+    Await {
+        /// Which call.
+        id: CallId,
+        /// Until when.
+        deadline: Option<Nanos>,
+    },
+    /// The user has the outcome and needs the call no more: it leaves the outbox, and the mark may rise.
+    Consumed {
+        /// Which call.
+        id: CallId,
+    },
+    /// Time has passed.
+    Tick,
+    /// Another member calls for the alias now: nothing more is sent.
+    Fenced,
+}
+
+/// A change of the outbox.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Write<B> {
+    /// Keep a call.
+    Put(Pending<B>),
+    /// Forget a call that is done.
+    Drop(CallId),
+}
+
+/// What the shell must do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect<B> {
+    /// The call of this token has this id.
+    Started {
+        /// The shell's number.
+        token: u64,
+        /// The id.
+        id: CallId,
+    },
+    /// The call of this token can't be made now; nothing was sent.
+    Rejected {
+        /// The shell's number.
+        token: u64,
+        /// Why.
+        reason: Rejection,
+    },
+    /// Make a change of the outbox durable, and then feed [`Input::Stable`] for a call that was put. A drop may
+    /// wait for the next commit: if it is lost, the call is asked for again and gets the same answer.
+    Commit {
+        /// The incarnation that must still be the source alias's.
+        incarnation: Incarnation,
+        /// The change.
+        write: Write<B>,
+    },
+    /// Send a request to a port.
+    Send {
+        /// Where to.
+        port: PortId,
+        /// The request.
+        request: Request<B>,
+    },
+    /// Ask the PAM who is in service.
+    Inquire {
+        /// For which alias.
+        target: AliasId,
+    },
+    /// Give the user the outcome.
+    Deliver {
+        /// Of which call.
+        id: CallId,
+        /// The outcome.
+        outcome: Outcome<B>,
+    },
+    /// The call was refused for good: no outcome will come.
+    Refused {
+        /// Which call.
+        id: CallId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The deadline has passed and the outcome is unknown. The call stays pending and can be awaited again.
+    DeadlinePassed {
+        /// Which call.
+        id: CallId,
+    },
+}
+
+/// Why a call can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// This member does not call for the alias: it is a backup, or was fenced.
+    NotInService,
+    /// Every slot of the window holds a call that is not done.
+    WindowFull,
+    /// The grant of transIds is used up; the next promotion brings a new one.
+    TransIdsExhausted,
+}
+

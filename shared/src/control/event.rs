@@ -1,0 +1,243 @@
+//! Events: the one truth that the screens, the logs and the verdict are folded from.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AliasRow, NodeStats};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts up: per process when a process sends it; the FTM gives it its own number, which orders all.
+    pub seq: u64,
+    /// When, on the machine's monotonic clock (CLOCK_MONOTONIC), in nanoseconds.
+    pub at_ns: u64,
+    /// When, in milliseconds of Unix time.
+    pub unix_ms: u64,
+    /// The process it happened in (`ftm` for the FTM).
+    pub process: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// How long the parts of a takeover took, in microseconds. Parts that were not measured are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeoverTiming {
+    /// From the defect to its detection; none if the FTM does not know when the defect was.
+    pub detect_us: Option<u64>,
+    /// From there until the old active was known dead.
+    pub fence_us: Option<u64>,
+    /// Until the stable area was open.
+    pub open_us: Option<u64>,
+    /// Until recovery was done.
+    pub recover_us: Option<u64>,
+    /// Until the mark of service had moved.
+    pub mark_us: Option<u64>,
+    /// Until the first answer left the new active.
+    pub first_reply_us: Option<u64>,
+    /// From the defect (or its detection) to the first answer.
+    pub blackout_us: Option<u64>,
+}
+
+/// What happened. In JSON the field `kind` has the variant's name in snake case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    /// The FTM started (or started again).
+    FtmStarted {
+        /// Its process id.
+        pid: u32,
+        /// The cluster's name.
+        cluster: String,
+        /// Processes of a former run that were found alive.
+        adopted: u32,
+        /// How often an FTM has started on this state so far.
+        starts: u64,
+    },
+    /// A process was started.
+    Spawned {
+        /// Its name.
+        name: String,
+        /// The number of this run.
+        process_id: u32,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A process of a former FTM's time was found alive.
+    Adopted {
+        /// Its name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A process joined.
+    Joined {
+        /// Its name.
+        name: String,
+    },
+    /// A process is gone.
+    Exited {
+        /// Its name.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// How: `SIGKILL`, `exit 1`, …; `unknown` for a process that is not the FTM's child.
+        how: String,
+        /// Whether an operator or a defect ordered it.
+        ordered: bool,
+    },
+    /// A process missed its heartbeats.
+    Hung {
+        /// Its name.
+        name: String,
+        /// How long nothing was heard of it, in milliseconds.
+        silent_ms: u64,
+    },
+    /// A process that was suspected is heard again, before it was fenced.
+    Heard {
+        /// Its name.
+        name: String,
+    },
+    /// The rows of an alias changed.
+    Alias {
+        /// All its rows.
+        row: AliasRow,
+    },
+    /// An alias exists no longer.
+    AliasGone {
+        /// Its name.
+        alias: String,
+    },
+    /// A takeover began: the incarnation has risen, durably.
+    TakeoverStarted {
+        /// The alias.
+        alias: String,
+        /// The new incarnation.
+        incarnation: u64,
+        /// The member that was in service, if there was one.
+        from: Option<String>,
+        /// The member that takes over.
+        to: String,
+        /// Why: `killed`, `hung`, `exited`, `moved`, `first start`, …
+        cause: String,
+    },
+    /// The mark of service has moved.
+    InService {
+        /// The alias.
+        alias: String,
+        /// The incarnation.
+        incarnation: u64,
+        /// The member now in service.
+        member: String,
+        /// What was measured.
+        timing: TakeoverTiming,
+    },
+    /// A promotion failed; another member is tried.
+    PromotionFailed {
+        /// The alias.
+        alias: String,
+        /// The member that could not.
+        member: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The first answer after a takeover left the new active.
+    FirstReply {
+        /// The alias.
+        alias: String,
+        /// The incarnation.
+        incarnation: u64,
+        /// What was measured, now whole (a process sends it empty; the FTM fills it in).
+        timing: TakeoverTiming,
+    },
+    /// No member of the alias is left to take over.
+    Outage {
+        /// The alias.
+        alias: String,
+        /// Why, and what is tried next.
+        reason: String,
+    },
+    /// A defect was injected.
+    Defect {
+        /// Its id in the ledger, such as `K1`.
+        id: String,
+        /// What, in the language of defects.
+        spec: String,
+    },
+    /// A defect is over.
+    Healed {
+        /// Its id in the ledger.
+        id: String,
+    },
+    /// A request was sent again.
+    Resent {
+        /// The call.
+        call: String,
+        /// The alias called.
+        target: String,
+        /// How often it was sent before.
+        attempt: u32,
+    },
+    /// A request was recognised as redundantly sent.
+    RedundancyFound {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// What was done: `AUTO_REPLY`, `HANDLER 0`, `held`.
+        process_type: String,
+    },
+    /// A straggler was refused.
+    Stale {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+    },
+    /// A call is in doubt and waits for an operator.
+    InDoubt {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+    },
+    /// A call in doubt is decided, by recovery or by an operator.
+    Resolved {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// How, in words.
+        how: String,
+    },
+    /// Somebody without a right was turned away.
+    Refused {
+        /// Who, as far as it is known.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A sampled call: where its time went.
+    Call {
+        /// The call.
+        call: String,
+        /// The alias called.
+        target: String,
+        /// From first sending to outcome, in microseconds.
+        us: u64,
+    },
+    /// A process's measurements.
+    Stats(NodeStats),
+    /// A line of a log.
+    Log {
+        /// `error`, `warn` or `info`.
+        level: String,
+        /// The line.
+        text: String,
+    },
+    /// The cluster is being stopped.
+    Stopping {
+        /// By whom.
+        by: String,
+    },
+}

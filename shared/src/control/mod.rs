@@ -1,0 +1,17 @@
+//! What the FTM, the processes and the operators say to each other: JSON frames, beside the calls.
+
+mod event;
+mod inspect;
+mod node;
+mod operator;
+mod stats;
+mod table;
+mod ticket;
+
+pub use event::{Event, TakeoverTiming, What};
+pub use inspect::{AreaSummary, AreaTable, BrowseRow, InDoubtDecision, Page, TableRow};
+pub use node::{Answer, FromFtm, Query, ToFtm};
+pub use operator::{OperatorAnswer, OperatorRequest, FromFtmToOperator, ProcessRow, ToFtmFromOperator};
+pub use stats::{AliasStats, NodeStats};
+pub use table::{AliasRow, MemberRow, MemberState, TableChange};
+pub use ticket::{JoinTicket, TicketAlias, TICKET_VARIABLE};

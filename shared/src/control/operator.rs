@@ -1,0 +1,159 @@
+//! Between the FTM and operators: the console and the commands.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AliasRow, Answer, Event, Query};
+
+/// From an operator to the FTM. Each request is answered under its number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToFtmFromOperator {
+    /// The number of the request, chosen by the operator.
+    pub number: u64,
+    /// The request.
+    pub request: OperatorRequest,
+}
+
+/// From the FTM to an operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromFtmToOperator {
+    /// The answer to a request, or what went wrong and what to do.
+    Answer {
+        /// The number of the request.
+        number: u64,
+        /// The answer.
+        answer: Result<OperatorAnswer, String>,
+    },
+    /// Events, after [`OperatorRequest::Subscribe`].
+    Events {
+        /// In the order of their numbers. A gap in the numbers means that the operator was too slow.
+        events: Vec<Event>,
+    },
+}
+
+/// What an operator may ask. Processes are named as the operator knows them: `counter-1`, or by an alias, which
+/// means its member in service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorRequest {
+    /// Send the events from this number on, and then each as it happens.
+    Subscribe {
+        /// The first number wanted; older ones that are not kept any more are left out.
+        from_seq: u64,
+    },
+    /// The kept events from this number on, once.
+    Events {
+        /// The first number wanted.
+        from_seq: u64,
+        /// How many at most, the newest.
+        limit: usize,
+    },
+    /// The port alias table.
+    Aliases,
+    /// All processes.
+    Processes,
+    /// SIGKILL a process.
+    Kill {
+        /// Which.
+        process: String,
+    },
+    /// SIGSTOP a process.
+    Hang {
+        /// Which.
+        process: String,
+        /// SIGCONT it after so long; never, if none.
+        for_ms: Option<u64>,
+    },
+    /// SIGCONT a process.
+    Resume {
+        /// Which.
+        process: String,
+    },
+    /// Let a process end in good order; its backup takes over.
+    Exit {
+        /// Which.
+        process: String,
+    },
+    /// Let a process end in good order and start it again, also if it is not being respawned.
+    Restart {
+        /// Which.
+        process: String,
+    },
+    /// Add a member to an alias.
+    AddBackup {
+        /// The alias.
+        alias: String,
+    },
+    /// Ask the process in service of an alias.
+    Query {
+        /// The alias.
+        alias: String,
+        /// The question.
+        query: Query,
+    },
+    /// Ask a process by its name; an alias stands for its member in service.
+    QueryProcess {
+        /// The process.
+        process: String,
+        /// The question.
+        query: Query,
+    },
+    /// Give me a port of my own to call from (`palib call`).
+    OpenPort,
+    /// Stop the cluster: all processes end, then the FTM.
+    Down,
+}
+
+/// What the FTM answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorAnswer {
+    /// Done; a sentence that says what.
+    Done(String),
+    /// To [`OperatorRequest::Events`].
+    Events(Vec<Event>),
+    /// To [`OperatorRequest::Aliases`].
+    Aliases(Vec<AliasRow>),
+    /// To [`OperatorRequest::Processes`].
+    Processes(Vec<ProcessRow>),
+    /// To [`OperatorRequest::Query`] and [`OperatorRequest::QueryProcess`].
+    Query(Answer),
+    /// To [`OperatorRequest::OpenPort`]: the alias of operators, the port, and the incarnation.
+    Port {
+        /// The number of the alias `operator`.
+        alias_id: u32,
+        /// A port that was never given before.
+        port: u32,
+        /// The incarnation of the alias, risen for this port.
+        incarnation: u64,
+    },
+}
+
+/// A process as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRow {
+    /// Its name.
+    pub process: String,
+    /// The number of this run.
+    pub process_id: u32,
+    /// Its process id, once it was started.
+    pub pid: Option<u32>,
+    /// `starting`, `up`, `hung`, `stopped` (by an injected hang), `dead`.
+    pub state: String,
+    /// Since when, in milliseconds of Unix time.
+    pub since_unix_ms: u64,
+    /// Why it is in this state.
+    pub why: String,
+    /// How often it was started.
+    pub starts: u32,
+    /// The aliases it has in service.
+    pub in_service: Vec<String>,
+    /// The aliases it is a backup of.
+    pub backup: Vec<String>,
+    /// Resident memory in bytes, as last heard.
+    pub rss_bytes: u64,
+    /// Processor time in milliseconds, as last heard.
+    pub cpu_ms: u64,
+    /// How long ago it was last heard, in milliseconds; none if never.
+    pub heard_ms_ago: Option<u64>,
+}

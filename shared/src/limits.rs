@@ -1,0 +1,26 @@
+//! Every limit of the system, in one place (over a limit the sender gets a clear error).
+
+use std::time::Duration;
+
+/// The longest body of a request, a reply or a handler's argument, in bytes.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest frame on a link: a body and its header, or a control message.
+pub const FRAME_BYTES_MAX: usize = BODY_BYTES_MAX + 64 * 1024;
+/// The longest name of an alias, a process or a cluster, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Calls of one session that may be open at once.
+pub const WINDOW: u32 = palib_core::redundancy::WINDOW;
+/// Requests that one server process has in hand (executing, held or waiting for a commit) before it answers `Busy`.
+pub const REQUESTS_IN_HAND_MAX: usize = 16 * 1024;
+/// Bytes that wait to be sent on one link before the link is closed as too slow.
+pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Connections one process accepts at once.
+pub const LINKS_MAX: usize = 1024;
+/// Events a process keeps for the FTM; older ones are dropped and counted.
+pub const EVENTS_QUEUED_MAX: usize = 4096;
+/// Rows in one page of an inspection.
+pub const PAGE_ROWS_MAX: usize = 1000;
+/// A connection that does not finish its handshake within this time is closed.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection on which nothing at all is heard for so long is dead.
+pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,1 @@
+//! Frames: the length-prefixed bytes in which messages go over a link.
