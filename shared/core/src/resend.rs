@@ -72,7 +72,9 @@ pub enum Input<B> {
         /// When the user stops waiting, if ever (R29).
         deadline: Option<Nanos>,
     },
-    /// The commit that put this call into the outbox is stable.
+    /// The last change of the outbox for this call is stable. It was put: it may be sent. Or it was dropped: it is
+    /// done, and only now may the mark rise above it. (If the mark rose first and the drop were lost with the
+    /// process, the next active client would ask again below its own mark and be refused as stale.)
     Stable {
         /// Which call.
         id: CallId,
@@ -112,7 +114,8 @@ pub enum Input<B> {
         /// Until when.
         deadline: Option<Nanos>,
     },
-    /// The user has the outcome and needs the call no more: it leaves the outbox, and the mark may rise.
+    /// The user has the outcome and needs the call no more. With an outbox this asks for a commit that drops the
+    /// call, and [`Input::Stable`] then makes it done; without one it is done at once.
     Consumed {
         /// Which call.
         id: CallId,
@@ -149,8 +152,7 @@ pub enum Effect<B> {
         /// Why.
         reason: Rejection,
     },
-    /// Make a change of the outbox durable, and then feed [`Input::Stable`] for a call that was put. A drop may
-    /// wait for the next commit: if it is lost, the call is asked for again and gets the same answer.
+    /// Make a change of the outbox durable, and then feed [`Input::Stable`] for the call.
     Commit {
         /// The incarnation that must still be the source alias's.
         incarnation: Incarnation,

@@ -15,3 +15,6 @@ pub use operator::{OperatorAnswer, OperatorRequest, FromFtmToOperator, ProcessRo
 pub use stats::{AliasStats, NodeStats};
 pub use table::{AliasRow, MemberRow, MemberState, TableChange};
 pub use ticket::{JoinTicket, TicketAlias, TICKET_VARIABLE};
+
+/// The alias of operators who call from the shell. Its number is 0; the aliases of a cluster file start at 1.
+pub const OPERATOR_ALIAS: &str = "operator";

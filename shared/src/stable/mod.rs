@@ -16,7 +16,8 @@ use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
 /// A store of one alias that outlives the processes that use it.
 pub trait StableArea: Send + Sync + 'static {
     /// Hands a job to the writer. Its writes become durable in one commit, together with those of other jobs;
-    /// then [`Sink::committed`] is told. The order of jobs is kept.
+    /// then [`Sink::committed`] is told. The order of jobs is kept. A job without writes causes no commit of its
+    /// own: it only passes through the writer, which is how a heartbeat shows that the writer lives.
     fn submit(&self, job: Job);
 
     /// Reads a row and the mark of its source.
