@@ -1,2 +1,5 @@
-//! x
-fn main(){}
+//! The binary `palib`.
+
+fn main() -> std::process::ExitCode {
+    palib_console::cli::main()
+}

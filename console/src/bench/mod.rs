@@ -1,0 +1,1 @@
+//! The measurements of `palib bench`, beside their limits.

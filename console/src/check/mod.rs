@@ -1,0 +1,1 @@
+//! The verdict on a recorded history: exactly once and linearizable, or not and why.

@@ -1,0 +1,1 @@
+//! The language of defects: the same in cluster files, commands, tours and the ledger.

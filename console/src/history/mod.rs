@@ -1,0 +1,1 @@
+//! Histories: what callers asked, when, and what they were told.

@@ -1,0 +1,16 @@
+//! The operator's side of palib: FTM and PAM, supervisor, screens and commands. A library, so that tests can reach
+//! what the binary `palib` is made of.
+
+pub mod bench;
+pub mod check;
+pub mod cli;
+pub mod cluster;
+pub mod defect;
+pub mod ftm;
+pub mod history;
+pub mod keeper;
+pub mod operator;
+pub mod run;
+pub mod state;
+pub mod tui;
+pub mod world;

@@ -1,0 +1,1 @@
+//! The operator's connection to the FTM.

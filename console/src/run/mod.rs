@@ -1,0 +1,1 @@
+//! Headless runs: spawn, load, injure, verify, sum up.

@@ -1,0 +1,1 @@
+//! The state folder of a cluster: where everything that outlives a process lies.
