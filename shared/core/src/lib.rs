@@ -14,3 +14,4 @@ pub mod message;
 pub mod redundancy;
 pub mod resend;
 pub mod server;
+mod uncompared;

@@ -202,4 +202,3 @@ pub enum Rejection {
     /// The grant of transIds is used up; the next promotion brings a new one.
     TransIdsExhausted,
 }
-

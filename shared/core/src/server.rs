@@ -1,6 +1,15 @@
 //! The server side of one alias: recognises redundantly sent requests, holds what is being executed, and lets
 //! nothing out before it is stable.
 
+mod admit;
+mod machine;
+mod open;
+mod ring;
+mod view;
+
+pub use machine::{Counts, Phase, Server, Settings};
+pub use view::{CallState, CallView};
+
 use alloc::vec::Vec;
 
 use crate::ids::{AliasId, CallId, Incarnation, Mark, SlotKey};
@@ -189,7 +198,8 @@ pub enum Effect<B> {
         /// What waits for it.
         then: Vec<Then>,
     },
-    /// Read a row and its source's mark from the stable area; answered by [`Input::Loaded`].
+    /// Read a row and its source's mark from the stable area, as of a commit that holds at least what was
+    /// reported stable so far; answered by [`Input::Loaded`].
     Load {
         /// Which place.
         key: SlotKey,
@@ -219,7 +229,8 @@ pub enum Effect<B> {
         /// What was asked.
         request: B,
     },
-    /// Let the handler of this call go on: its roll-forward point is stable.
+    /// Let the handler of this call go on: its roll-forward point is stable, or what it registered with
+    /// `set_red_process`.
     Resume {
         /// Which call.
         id: CallId,
