@@ -1,5 +1,12 @@
 //! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
 
+mod machine;
+mod slots;
+mod view;
+
+pub use machine::Caller;
+pub use view::{CallState, CallView};
+
 use alloc::vec::Vec;
 
 use crate::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
@@ -21,7 +28,7 @@ pub struct Pending<B> {
 }
 
 /// Who is in service for an alias, as far as this caller knows: a hint (R8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// The incarnation of the member in service. A route with a lower one never replaces one with a higher.
     pub incarnation: Incarnation,
@@ -187,6 +194,11 @@ pub enum Effect<B> {
     },
     /// The deadline has passed and the outcome is unknown. The call stays pending and can be awaited again.
     DeadlinePassed {
+        /// Which call.
+        id: CallId,
+    },
+    /// Nothing is known of the call that was awaited: it was consumed, or was never made.
+    NotPending {
         /// Which call.
         id: CallId,
     },
