@@ -13,4 +13,5 @@ pub mod operator;
 pub mod run;
 pub mod state;
 pub mod tui;
+pub mod units;
 pub mod world;

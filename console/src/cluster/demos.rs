@@ -1,0 +1,23 @@
+//! The cluster files that are inside the binary.
+
+/// A cluster file inside the binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// All of them, in the order in which they are best looked at.
+pub const DEMOS: &[Demo] = &[Demo { name: "counter", text: include_str!("../../../demos/counter.toml") }];
+
+impl Demo {
+    /// The demo of this name; `demos/NAME.toml` is understood too.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        let name = name.strip_prefix("demos/").unwrap_or(name);
+        let name = name.strip_suffix(".toml").unwrap_or(name);
+        DEMOS.iter().find(|demo| demo.name == name).copied()
+    }
+}

@@ -1,0 +1,258 @@
+//! What a tour expects to be true: a small language over what the operator sees.
+//!
+//! ```text
+//! in service counter = counter-2
+//! lost = 0            doubled = 0          in doubt = 0         pending counter <= 3
+//! takeovers counter >= 1                   incarnation counter = 2
+//! acked grows         effects counter grows
+//! ```
+//!
+//! Without an alias a measure is the sum over all of them. `grows` means: is larger than when the step began.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::units::closest;
+
+/// Something that must be true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// This member of the alias has the mark of service.
+    InService {
+        /// The alias.
+        alias: String,
+        /// The process.
+        process: String,
+    },
+    /// A number is so large.
+    Is {
+        /// Which number.
+        measure: Measure,
+        /// Of which alias; none: the sum over all.
+        alias: Option<String>,
+        /// How it compares.
+        comparison: Comparison,
+        /// With what.
+        value: u64,
+    },
+    /// A number is larger than when the step began.
+    Grows {
+        /// Which number.
+        measure: Measure,
+        /// Of which alias; none: the sum over all.
+        alias: Option<String>,
+    },
+}
+
+/// Numbers that may be expected something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measure {
+    /// Calls acknowledged without an effect.
+    Lost,
+    /// Effects without a call.
+    Doubled,
+    /// Calls that have come back with their outcome.
+    Acked,
+    /// Calls that the service itself failed.
+    Failed,
+    /// Effects counted at the servers.
+    Effects,
+    /// Requests that were recognised as redundantly sent.
+    Redundant,
+    /// Calls made and not finished.
+    Pending,
+    /// Calls in doubt.
+    InDoubt,
+    /// Takeovers, the first start apart.
+    Takeovers,
+    /// The incarnation.
+    Incarnation,
+    /// Members that live.
+    Members,
+}
+
+/// How a number compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `>=`
+    AtLeast,
+    /// `<=`
+    AtMost,
+    /// `>`
+    More,
+    /// `<`
+    Less,
+}
+
+/// What the operator sees, asked by expectations.
+pub trait Facts {
+    /// The process that has the mark of service.
+    fn in_service(&self, alias: &str) -> Option<String>;
+    /// A number, of one alias or summed over all.
+    fn measure(&self, measure: Measure, alias: Option<&str>) -> u64;
+}
+
+impl Measure {
+    const ALL: [(Self, &'static str); 11] = [
+        (Self::Lost, "lost"),
+        (Self::Doubled, "doubled"),
+        (Self::Acked, "acked"),
+        (Self::Failed, "failed"),
+        (Self::Effects, "effects"),
+        (Self::Redundant, "redundant"),
+        (Self::Pending, "pending"),
+        (Self::InDoubt, "in doubt"),
+        (Self::Takeovers, "takeovers"),
+        (Self::Incarnation, "incarnation"),
+        (Self::Members, "members"),
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(measure, _)| *measure == self).map_or("", |(_, word)| *word)
+    }
+}
+
+impl Comparison {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Equal, "="),
+        (Self::AtLeast, ">="),
+        (Self::AtMost, "<="),
+        (Self::More, ">"),
+        (Self::Less, "<"),
+    ];
+
+    /// Whether it holds between these two.
+    #[must_use]
+    pub fn holds(self, left: u64, right: u64) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::AtLeast => left >= right,
+            Self::AtMost => left <= right,
+            Self::More => left > right,
+            Self::Less => left < right,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(comparison, _)| *comparison == self).map_or("", |(_, word)| *word)
+    }
+}
+
+impl Expectation {
+    /// The number it is about as it is now; remember it when a step begins.
+    #[must_use]
+    pub fn reading(&self, now: &dyn Facts) -> u64 {
+        match self {
+            Self::InService { .. } => 0,
+            Self::Is { measure, alias, .. } | Self::Grows { measure, alias } => {
+                now.measure(*measure, alias.as_deref())
+            }
+        }
+    }
+
+    /// Whether it holds now, given the reading at the beginning of the step.
+    #[must_use]
+    pub fn holds(&self, now: &dyn Facts, at_start: u64) -> bool {
+        match self {
+            Self::InService { alias, process } => now.in_service(alias).as_ref() == Some(process),
+            Self::Is { comparison, value, .. } => comparison.holds(self.reading(now), *value),
+            Self::Grows { .. } => self.reading(now) > at_start,
+        }
+    }
+
+    /// What is there instead, in words.
+    #[must_use]
+    pub fn found(&self, now: &dyn Facts) -> String {
+        match self {
+            Self::InService { alias, .. } => now.in_service(alias).unwrap_or_else(|| "nobody".to_owned()),
+            _ => self.reading(now).to_string(),
+        }
+    }
+
+    /// True if one moment in which it does not hold is enough to fail: lost and doubled may never be seen, the
+    /// others are waited for.
+    #[must_use]
+    pub fn must_hold_always(&self) -> bool {
+        matches!(
+            self,
+            Self::Is {
+                measure: Measure::Lost | Measure::Doubled,
+                comparison: Comparison::Equal,
+                value: 0,
+                ..
+            }
+        )
+    }
+
+    /// The alias it names.
+    #[must_use]
+    pub fn alias(&self) -> Option<&str> {
+        match self {
+            Self::InService { alias, .. } => Some(alias),
+            Self::Is { alias, .. } | Self::Grows { alias, .. } => alias.as_deref(),
+        }
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |alias: &Option<String>| alias.as_ref().map_or(String::new(), |alias| format!(" {alias}"));
+        match self {
+            Self::InService { alias, process } => write!(out, "in service {alias} = {process}"),
+            Self::Is { measure, alias, comparison, value } => {
+                write!(out, "{}{} {} {value}", measure.word(), of(alias), comparison.word())
+            }
+            Self::Grows { measure, alias } => write!(out, "{}{} grows", measure.word(), of(alias)),
+        }
+    }
+}
+
+impl FromStr for Expectation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if let ["in", "service", alias, "=", process] = words[..] {
+            return Ok(Self::InService { alias: alias.to_owned(), process: process.to_owned() });
+        }
+        let known = Measure::ALL.map(|(_, word)| word);
+        let found = Measure::ALL.iter().find_map(|(measure, word)| {
+            let parts: Vec<&str> = word.split(' ').collect();
+            words.strip_prefix(&parts[..]).map(|rest| (*measure, rest.to_vec()))
+        });
+        let Some((measure, rest)) = found else {
+            let first = words.first().copied().unwrap_or_default();
+            return Err(match closest(first, known) {
+                Some(meant) => format!("`{text}` expects nothing known; did you mean `{meant}`?"),
+                None => {
+                    format!("`{text}` expects nothing known; there are: in service, {}", known.join(", "))
+                }
+            });
+        };
+        let (alias, rest) = match &rest[..] {
+            [alias, rest @ ..]
+                if *alias != "grows" && Comparison::ALL.iter().all(|(_, word)| word != alias) =>
+            {
+                (Some((*alias).to_owned()), rest)
+            }
+            rest => (None, rest),
+        };
+        match rest {
+            ["grows"] => Ok(Self::Grows { measure, alias }),
+            [comparison, value] => {
+                let comparison = Comparison::ALL.iter().find(|(_, word)| word == comparison);
+                match (comparison, value.parse()) {
+                    (Some((comparison, _)), Ok(value)) => {
+                        Ok(Self::Is { measure, alias, comparison: *comparison, value })
+                    }
+                    _ => Err(format!("`{text}` compares with nothing; write it as: {} = 0", measure.word())),
+                }
+            }
+            _ => Err(format!("`{text}` is not whole; write it as: {} >= 1, or: {0} grows", measure.word())),
+        }
+    }
+}

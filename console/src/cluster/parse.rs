@@ -1,0 +1,506 @@
+//! Reading a cluster file, with every mistake in it found at once.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use palib::limits::NAME_BYTES_MAX;
+use toml::de::{DeTable, DeValue};
+
+use super::fields::{At, Fields, Mistakes, one_of, to_json};
+use super::{
+    AliasSpec, ClusterFile, ClusterFileError, KINDS, Mistake, ProcessSpec, Settings, TourStep, TransScope,
+};
+
+const TOP: [&str; 6] = ["name", "title", "settings", "aliases", "process", "tour"];
+const SETTINGS: [&str; 4] = ["heartbeat", "suspect_after", "respawn", "stable_area"];
+const ALIAS: [&str; 9] =
+    ["kind", "command", "members", "active", "ids", "transid", "outbox", "stable_area", "options"];
+const PROCESS: [&str; 3] = ["name", "aliases", "command"];
+const STEP: [&str; 4] = ["say", "do", "watch", "expect"];
+/// Names with a meaning of their own.
+const RESERVED: [&str; 3] = ["ftm", "keeper", "operator"];
+/// More members than this are a mistyped number: each is a process of the machine.
+const MEMBERS_MAX: i64 = 16;
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<ClusterFile, ClusterFileError> {
+    let mut mistakes = Mistakes::new(text);
+    let (root, broken) = DeTable::parse_recoverable(text);
+    for error in &broken {
+        let at = error.span().unwrap_or(0..0);
+        mistakes.add(
+            at,
+            format!("this is no TOML: {}", error.message()),
+            "see https://toml.io for how a file is written",
+        );
+    }
+    // After broken syntax the rest would be guesses about guesses.
+    let file = if broken.is_empty() { read(root.get_ref(), text, &mut mistakes) } else { None };
+    let mistakes: Vec<Mistake> = mistakes.into_sorted();
+    match file {
+        Some(file) if mistakes.is_empty() => Ok(file),
+        _ => Err(ClusterFileError { path: path.to_owned(), mistakes }),
+    }
+}
+
+fn read(root: &DeTable<'_>, text: &str, mistakes: &mut Mistakes<'_>) -> Option<ClusterFile> {
+    let top = Fields::open(root, 0..0, &TOP, mistakes);
+    let name = cluster_name(&top, mistakes);
+    let title = top.text("title", mistakes).map(|title| title.value.to_owned());
+    let settings = settings(&top, mistakes);
+    let found = aliases(&top, mistakes);
+    let explicit = processes(&top, &found, mistakes);
+    let processes = all_processes(&found, explicit, mistakes);
+    check_active(&found, &processes, mistakes);
+    let aliases: Vec<AliasSpec> = found.into_iter().map(|found| found.spec).collect();
+    let tour = tour(&top, &aliases, &processes, mistakes);
+    let name = name?;
+    Some(ClusterFile {
+        title: title.unwrap_or_else(|| name.clone()),
+        name,
+        settings,
+        aliases,
+        processes,
+        tour,
+        text: text.to_owned(),
+    })
+}
+
+fn cluster_name(top: &Fields<'_>, mistakes: &mut Mistakes<'_>) -> Option<String> {
+    if top.get("name").is_none() {
+        mistakes.add(
+            0..0,
+            "the cluster has no name",
+            "begin the file with a line such as: name = \"my-cluster\"",
+        );
+        return None;
+    }
+    let name = top.text("name", mistakes)?;
+    let lower = name.value.to_lowercase();
+    if name.value != lower {
+        mistakes.add(
+            name.at,
+            format!("the cluster can't be named \"{}\"", name.value),
+            format!("write it in small letters: \"{lower}\""),
+        );
+        return None;
+    }
+    check_name("the cluster", name.value, name.at, mistakes).then(|| name.value.to_owned())
+}
+
+/// Names become file names, parts of certificates and words of the defect language: nothing else fits all three.
+fn check_name(what: &str, name: &str, at: Range<usize>, mistakes: &mut Mistakes<'_>) -> bool {
+    let wrong = |mistakes: &mut Mistakes<'_>, hint: String| {
+        mistakes.add(at.clone(), format!("{what} can't be named \"{name}\""), hint);
+        false
+    };
+    if name.len() > NAME_BYTES_MAX {
+        return wrong(
+            mistakes,
+            format!("a name has at most {NAME_BYTES_MAX} bytes; this one has {}", name.len()),
+        );
+    }
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(good) {
+        let better: String = name.chars().map(|c| if good(c) { c } else { '-' }).collect();
+        let better = better.trim_matches(|c: char| !c.is_ascii_alphabetic());
+        let example = if better.is_empty() { "my-name" } else { better };
+        return wrong(
+            mistakes,
+            format!("a name begins with a letter and has letters, digits and `-`, such as \"{example}\""),
+        );
+    }
+    if RESERVED.contains(&name) {
+        return wrong(
+            mistakes,
+            format!("{} have a meaning of their own here; choose another name", RESERVED.join(", ")),
+        );
+    }
+    true
+}
+
+fn settings(top: &Fields<'_>, mistakes: &mut Mistakes<'_>) -> Settings {
+    let mut settings = Settings::default();
+    let Some((table, at)) = top.table("settings", mistakes) else { return settings };
+    let fields = Fields::open(table, at, &SETTINGS, mistakes);
+    stable_area(&fields, mistakes);
+    settings.respawn = fields.flag("respawn", mistakes).unwrap_or(settings.respawn);
+    let heartbeat = fields.duration("heartbeat", mistakes);
+    if let Some(heartbeat) = heartbeat {
+        if heartbeat.value < Duration::from_millis(10) || heartbeat.value > Duration::from_secs(60) {
+            mistakes.add(
+                heartbeat.at,
+                "this heartbeat is out of range",
+                "write something between 10ms and 60s; 100ms is usual",
+            );
+        }
+        settings.heartbeat = heartbeat.value;
+    }
+    let suspect = fields.duration("suspect_after", mistakes);
+    let place = suspect.as_ref().map_or(fields.at.clone(), |suspect| suspect.at.clone());
+    settings.suspect_after = match suspect {
+        Some(suspect) => suspect.value,
+        None => settings.suspect_after.max(settings.heartbeat * 6),
+    };
+    if settings.suspect_after < settings.heartbeat * 2 {
+        mistakes.add(
+            place,
+            "a process would be suspected before its second heartbeat is due",
+            format!("make suspect_after at least {}", crate::units::duration(settings.heartbeat * 2)),
+        );
+    }
+    settings
+}
+
+/// Other stores have a name already, so that a file for later versions is refused with the reason.
+fn stable_area(fields: &Fields<'_>, mistakes: &mut Mistakes<'_>) {
+    let Some(store) = fields.text("stable_area", mistakes) else { return };
+    match store.value {
+        "redb" => {}
+        "etcd" => mistakes.add(
+            store.at,
+            "stable_area = \"etcd\" comes later: only redb on one machine",
+            "leave the line out, or write \"redb\"",
+        ),
+        other => mistakes.add(
+            store.at,
+            format!("there is no stable area \"{other}\""),
+            "leave the line out, or write \"redb\"",
+        ),
+    }
+}
+
+/// An alias of the file and where things were written.
+struct FoundAlias {
+    spec: AliasSpec,
+    members: Option<(i64, Range<usize>)>,
+    active_at: Range<usize>,
+    at: Range<usize>,
+}
+
+fn aliases(top: &Fields<'_>, mistakes: &mut Mistakes<'_>) -> Vec<FoundAlias> {
+    let Some((table, _)) = top.table("aliases", mistakes) else {
+        if top.get("aliases").is_none() {
+            mistakes.add(
+                0..0,
+                "the cluster has no alias",
+                "add one, such as:\n    [aliases.counter]\n    kind = \"counter\"\n    members = 2",
+            );
+        }
+        return Vec::new();
+    };
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut found: Vec<FoundAlias> = Vec::new();
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        check_name("an alias", name, key.span(), mistakes);
+        if let Some(other) = names.insert(name.to_lowercase(), name.to_owned()) {
+            mistakes.add(
+                key.span(),
+                format!("aliases \"{other}\" and \"{name}\" differ in case only"),
+                "their files would be the same on some disks; rename one",
+            );
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => found.push(alias(name, table, key.span(), mistakes)),
+            _ => mistakes.add(
+                value.span(),
+                format!("alias {name} is no table"),
+                format!("write it as [aliases.{name}] and its fields below"),
+            ),
+        }
+    }
+    found.sort_by_key(|alias| alias.at.start);
+    found
+}
+
+fn alias(name: &str, table: &DeTable<'_>, at: Range<usize>, mistakes: &mut Mistakes<'_>) -> FoundAlias {
+    let fields = Fields::open(table, at.clone(), &ALIAS, mistakes);
+    stable_area(&fields, mistakes);
+    let kind = fields.word("kind", &KINDS, mistakes).map(str::to_owned);
+    let command = fields.command(mistakes);
+    if fields.get("kind").is_some() && fields.get("command").is_some() {
+        mistakes.add(
+            at.clone(),
+            format!("alias {name} has a kind and a command"),
+            "keep `kind` for a stock service, or `command` for one of your own",
+        );
+    }
+    let members = fields.whole("members", mistakes);
+    if let Some(members) = &members
+        && !(1..=MEMBERS_MAX).contains(&members.value)
+    {
+        mistakes.add(
+            members.at.clone(),
+            format!("{} members", members.value),
+            format!("write 1 to {MEMBERS_MAX}; 2 are a process and its backup"),
+        );
+    }
+    let active = fields.text("active", mistakes);
+    let trans_scope = match fields.word("transid", &["alias", "process", "site"], mistakes) {
+        Some("site") => TransScope::Site,
+        Some("process") => TransScope::Process,
+        _ => TransScope::Alias,
+    };
+    let options = match fields.table("options", mistakes) {
+        Some((options, _)) => options
+            .iter()
+            .map(|(key, value)| (key.get_ref().as_ref().to_owned(), to_json(value.get_ref())))
+            .collect(),
+        None => BTreeMap::new(),
+    };
+    let id_by_port = fields.word("ids", &["incarnation", "port"], mistakes) == Some("port");
+    // The stock servers call nobody; whoever may call keeps its calls unless the file says otherwise.
+    let calls = kind.as_deref().is_none_or(|kind| kind == "caller");
+    let outbox = fields.flag("outbox", mistakes).unwrap_or(calls);
+    FoundAlias {
+        active_at: active.as_ref().map_or(at.clone(), |active| active.at.clone()),
+        spec: AliasSpec {
+            name: name.to_owned(),
+            kind,
+            command,
+            active: active.map(|active| active.value.to_owned()),
+            id_by_port,
+            trans_scope,
+            outbox,
+            options,
+        },
+        members: members.map(|members| (members.value, members.at)),
+        at,
+    }
+}
+
+/// A process of the file and where it was written.
+struct FoundProcess {
+    spec: ProcessSpec,
+    at: Range<usize>,
+}
+
+fn processes(top: &Fields<'_>, aliases: &[FoundAlias], mistakes: &mut Mistakes<'_>) -> Vec<FoundProcess> {
+    let known: Vec<&str> = aliases.iter().map(|alias| alias.spec.name.as_str()).collect();
+    let mut found: Vec<FoundProcess> = Vec::new();
+    for (table, at) in top.tables("process", mistakes) {
+        let fields = Fields::open(table, at.clone(), &PROCESS, mistakes);
+        let Some(name) = fields.text("name", mistakes) else {
+            if fields.get("name").is_none() {
+                mistakes.add(at, "this process has no name", "add a line such as: name = \"process-1\"");
+            }
+            continue;
+        };
+        check_name("a process", name.value, name.at.clone(), mistakes);
+        if found.iter().any(|other| other.spec.name.eq_ignore_ascii_case(name.value)) {
+            mistakes.add(
+                name.at.clone(),
+                format!("there are two processes named \"{}\"", name.value),
+                "a process is listed once, with all its aliases",
+            );
+        }
+        let member_of = fields.texts("aliases", mistakes);
+        if member_of.as_ref().is_none_or(|list| list.value.is_empty()) {
+            mistakes.add(
+                name.at.clone(),
+                format!("process {} is in no alias", name.value),
+                "add a line such as: aliases = [\"counter\"]",
+            );
+        }
+        let mut names: Vec<String> = Vec::new();
+        for alias in member_of.into_iter().flat_map(|list| list.value) {
+            if !known.contains(&alias.value) {
+                mistakes.add(
+                    alias.at,
+                    format!("there is no alias \"{}\"", alias.value),
+                    one_of(alias.value, &known),
+                );
+            } else if names.iter().any(|name| name == alias.value) {
+                mistakes.add(
+                    alias.at,
+                    format!("alias {} is named twice", alias.value),
+                    "a process has one port in an alias",
+                );
+            } else {
+                names.push(alias.value.to_owned());
+            }
+        }
+        let command = fields.command(mistakes);
+        found.push(FoundProcess {
+            spec: ProcessSpec { name: name.value.to_owned(), aliases: names, command },
+            at: name.at,
+        });
+    }
+    found
+}
+
+/// The processes written out, and for each alias without any the ones that follow from `members`.
+fn all_processes(
+    aliases: &[FoundAlias],
+    mut explicit: Vec<FoundProcess>,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<ProcessSpec> {
+    for process in &mut explicit {
+        process.spec.command = command_of(process, aliases, mistakes);
+    }
+    let mut derived: Vec<ProcessSpec> = Vec::new();
+    for FoundAlias { spec: alias, members, at, .. } in aliases {
+        let name = &alias.name;
+        let listed = explicit.iter().filter(|process| process.spec.aliases.contains(name)).count() as i64;
+        if listed == 0 {
+            if alias.kind.is_none() && alias.command.is_none() {
+                let hint =
+                    format!("add kind = \"…\" (known: {}) or command = [\"./my-service\"]", KINDS.join(", "));
+                mistakes.add(at.clone(), format!("alias {name} has neither a kind nor a command"), hint);
+            }
+            let wanted = members.as_ref().map_or(2, |(wanted, _)| *wanted).clamp(1, MEMBERS_MAX);
+            derived.extend((1..=wanted).map(|number| ProcessSpec {
+                name: format!("{name}-{number}"),
+                aliases: vec![name.clone()],
+                command: alias.command.clone(),
+            }));
+        } else if let Some((wanted, at)) = members
+            && *wanted != listed
+        {
+            mistakes.add(
+                at.clone(),
+                format!("alias {name} says {wanted} members, and {listed} processes list it"),
+                "leave `members` out where the processes are written out",
+            );
+        }
+    }
+    for process in &explicit {
+        if aliases.iter().any(|alias| alias.spec.name.eq_ignore_ascii_case(&process.spec.name)) {
+            let name = &process.spec.name;
+            mistakes.add(
+                process.at.clone(),
+                format!("a process and an alias are both named \"{name}\""),
+                format!("`kill {name}` would be unclear; rename one"),
+            );
+        }
+        if derived.iter().any(|other| other.name.eq_ignore_ascii_case(&process.spec.name)) {
+            mistakes.add(
+                process.at.clone(),
+                format!("the members of an alias include a process \"{}\" already", process.spec.name),
+                "rename this one",
+            );
+        }
+    }
+    let mut all: Vec<ProcessSpec> = explicit.into_iter().map(|process| process.spec).collect();
+    for process in derived {
+        if let Some(FoundAlias { at, .. }) =
+            aliases.iter().find(|alias| alias.spec.name.eq_ignore_ascii_case(&process.name))
+        {
+            mistakes.add(
+                at.clone(),
+                format!("a member of another alias is named \"{}\" too", process.name),
+                "rename this alias",
+            );
+        }
+        all.push(process);
+    }
+    all
+}
+
+/// A process runs its own command, or the one of its aliases where they agree.
+fn command_of(
+    process: &FoundProcess,
+    aliases: &[FoundAlias],
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Vec<String>> {
+    if process.spec.command.is_some() {
+        return process.spec.command.clone();
+    }
+    let of: Vec<&AliasSpec> = aliases
+        .iter()
+        .map(|alias| &alias.spec)
+        .filter(|alias| process.spec.aliases.contains(&alias.name))
+        .collect();
+    if let Some(nothing) = of.iter().find(|alias| alias.kind.is_none() && alias.command.is_none()) {
+        let what = format!("nothing says what process {} runs for alias {}", process.spec.name, nothing.name);
+        mistakes.add(process.at.clone(), what, "give the alias a kind, or the process a command");
+    }
+    let first = of.first().and_then(|alias| alias.command.clone());
+    if of.iter().any(|alias| alias.command != first) {
+        let what = format!("the aliases of process {} run different commands", process.spec.name);
+        mistakes.add(process.at.clone(), what, "give the process a command of its own that serves them all");
+    }
+    first
+}
+
+fn check_active(aliases: &[FoundAlias], processes: &[ProcessSpec], mistakes: &mut Mistakes<'_>) {
+    for alias in aliases {
+        let Some(active) = &alias.spec.active else { continue };
+        let members: Vec<&str> = processes
+            .iter()
+            .filter(|p| p.aliases.contains(&alias.spec.name))
+            .map(|p| p.name.as_str())
+            .collect();
+        if !members.contains(&active.as_str()) {
+            let what = format!("alias {} has no member \"{active}\"", alias.spec.name);
+            mistakes.add(alias.active_at.clone(), what, one_of(active, &members));
+        }
+    }
+}
+
+fn tour(
+    top: &Fields<'_>,
+    aliases: &[AliasSpec],
+    processes: &[ProcessSpec],
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<TourStep> {
+    let alias_names: Vec<&str> = aliases.iter().map(|alias| alias.name.as_str()).collect();
+    let mut any: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+    any.extend(alias_names.iter().copied());
+    any.push("ftm");
+    let mut steps = Vec::new();
+    for (table, at) in top.tables("tour", mistakes) {
+        let fields = Fields::open(table, at.clone(), &STEP, mistakes);
+        if fields.get("say").is_none() {
+            mistakes.add(
+                at,
+                "this step says nothing",
+                "add a line such as: say = \"Now we kill the process in service.\"",
+            );
+        }
+        let say = fields.text("say", mistakes).map_or(String::new(), |say| say.value.to_owned());
+        let watch = fields.text("watch", mistakes).map_or(String::new(), |watch| watch.value.to_owned());
+        let action = fields.text("do", mistakes).and_then(|text| {
+            let action: super::Action = read_word(&text, mistakes)?;
+            check_known(action.target(), &any, text.at, mistakes);
+            Some(action)
+        });
+        let texts = match fields.get("expect").map(|value| value.get_ref()) {
+            Some(DeValue::String(_)) => fields.text("expect", mistakes).into_iter().collect(),
+            _ => fields.texts("expect", mistakes).map(|list| list.value).unwrap_or_default(),
+        };
+        let expect = texts
+            .into_iter()
+            .filter_map(|text| {
+                let expectation: super::Expectation = read_word(&text, mistakes)?;
+                check_known(expectation.alias(), &alias_names, text.at, mistakes);
+                Some(expectation)
+            })
+            .collect();
+        steps.push(TourStep { say, action, watch, expect });
+    }
+    steps
+}
+
+fn read_word<T: FromStr<Err = String>>(text: &At<&str>, mistakes: &mut Mistakes<'_>) -> Option<T> {
+    match text.value.parse() {
+        Ok(value) => Some(value),
+        Err(wrong) => {
+            let (what, hint) =
+                wrong.split_once("; ").unwrap_or((&wrong, "the README has the whole language"));
+            mistakes.add(text.at.clone(), what, hint);
+            None
+        }
+    }
+}
+
+fn check_known(name: Option<&str>, known: &[&str], at: Range<usize>, mistakes: &mut Mistakes<'_>) {
+    if let Some(name) = name
+        && !known.contains(&name)
+    {
+        mistakes.add(at, format!("nothing is named \"{name}\" here"), one_of(name, known));
+    }
+}

@@ -1,0 +1,116 @@
+//! Guided tours: what is done, what to watch, what is expected.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Expectation;
+use crate::defect::Defect;
+use crate::units::{self, parse_duration};
+
+/// One step of a tour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TourStep {
+    /// What the operator is told.
+    pub say: String,
+    /// What happens.
+    pub action: Option<Action>,
+    /// What to look at.
+    pub watch: String,
+    /// What must be true at the end of the step.
+    pub expect: Vec<Expectation>,
+}
+
+/// What a step of a tour does: a defect, or one of the operator's other actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A defect, such as `kill counter`.
+    Defect(Defect),
+    /// `resume PROC`: let a hung process go on.
+    Resume(String),
+    /// `restart PROC`: let it end in good order and start it again.
+    Restart(String),
+    /// `add backup ALIAS`.
+    AddBackup(String),
+    /// `heal`: resume everything that hangs by an injected defect.
+    Heal,
+    /// `tell ALIAS COMMAND…`: a command for the service in service.
+    Tell {
+        /// The alias.
+        alias: String,
+        /// The command, in words of the service's own.
+        command: String,
+    },
+    /// `call ALIAS PAYLOAD…`: one exactly-once call of the operator's own.
+    Call {
+        /// The alias.
+        alias: String,
+        /// The payload.
+        payload: String,
+    },
+    /// `wait 2s`.
+    Wait(Duration),
+}
+
+impl Action {
+    /// The process or alias it names, if it names one.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Defect(defect) => defect.target().map(|target| target.0.as_str()),
+            Self::Resume(name) | Self::Restart(name) | Self::AddBackup(name) => Some(name),
+            Self::Tell { alias, .. } | Self::Call { alias, .. } => Some(alias),
+            Self::Heal | Self::Wait(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defect(defect) => defect.fmt(out),
+            Self::Resume(process) => write!(out, "resume {process}"),
+            Self::Restart(process) => write!(out, "restart {process}"),
+            Self::AddBackup(alias) => write!(out, "add backup {alias}"),
+            Self::Heal => out.write_str("heal"),
+            Self::Tell { alias, command } => write!(out, "tell {alias} {command}"),
+            Self::Call { alias, payload } => write!(out, "call {alias} {payload}"),
+            Self::Wait(span) => write!(out, "wait {}", units::duration(*span)),
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words[..] {
+            ["resume", process] => Ok(Self::Resume(process.to_owned())),
+            ["restart", process] => Ok(Self::Restart(process.to_owned())),
+            ["add", "backup", alias] => Ok(Self::AddBackup(alias.to_owned())),
+            ["heal"] => Ok(Self::Heal),
+            ["wait", span] => Ok(Self::Wait(parse_duration(span)?)),
+            ["tell", alias, _, ..] => {
+                Ok(Self::Tell { alias: alias.to_owned(), command: words[2..].join(" ") })
+            }
+            ["call", alias, _, ..] => {
+                Ok(Self::Call { alias: alias.to_owned(), payload: words[2..].join(" ") })
+            }
+            ["tell" | "call", ..] => {
+                Err(format!("`{text}` is not whole; write it as: {} ALIAS WORDS…", words[0]))
+            }
+            ["resume" | "restart", ..] => {
+                Err(format!("`{text}` needs one process; write it as: {} PROC", words[0]))
+            }
+            ["add", ..] => Err("write it as: add backup ALIAS".to_owned()),
+            _ => {
+                let defect: Defect = text.parse().map_err(|wrong: String| {
+                    format!("{wrong} (other actions: resume, restart, add backup, heal, tell, call, wait)")
+                })?;
+                defect.check_possible()?;
+                Ok(Self::Defect(defect))
+            }
+        }
+    }
+}
