@@ -1,1 +1,0 @@
-//! Frames: the length-prefixed bytes in which messages go over a link.

@@ -1,0 +1,187 @@
+//! From bytes to messages. The bytes come from another process: nothing about them is believed.
+
+use bytes::{Buf, Bytes, BytesMut};
+use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Origin, PortId, TransId};
+use palib_core::message::{Message, Outcome, Refusal, Request};
+
+use super::{
+    ANSWER_BYTES, Frame, LENGTH_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT, REFUSED_BYTES, REQUEST_BYTES,
+    WireError, kind,
+};
+use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
+
+/// Bodies up to this size are copied out of the packet they came in. A slice would keep the whole receive buffer
+/// alive, up to 64 KiB, for as long as somebody holds the body; copying so few bytes costs less than that risk.
+const COPIED_BYTES_MAX: usize = 4 * 1024;
+
+/// Room made at first for a frame that comes in pieces. It grows as the bytes really come, so a peer that only
+/// announces a large frame makes nobody set memory aside for it.
+const PARTIAL_BYTES_AT_FIRST: usize = 16 * 1024;
+
+/// Cuts a stream of bytes, which comes in chunks of any size, into frames.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The beginning of a frame whose end has not come yet.
+    partial: BytesMut,
+}
+
+impl Decoder {
+    /// Takes the next bytes of the stream and appends all frames that are complete now.
+    ///
+    /// # Errors
+    /// If a frame is malformed or over a limit. The stream can't be read on after that.
+    pub fn feed(&mut self, mut chunk: Bytes, into: &mut Vec<Frame>) -> Result<(), WireError> {
+        if !self.partial.is_empty() {
+            match self.complete_partial(&mut chunk)? {
+                Some(frame) => into.push(decode_frame(frame)?),
+                None => return Ok(()),
+            }
+        }
+        while let Some(length) = announced_length(&chunk)? {
+            if chunk.len() - LENGTH_BYTES < length {
+                break;
+            }
+            chunk.advance(LENGTH_BYTES);
+            into.push(decode_frame(chunk.split_to(length))?);
+        }
+        if !chunk.is_empty() {
+            self.partial.reserve(chunk.len().max(PARTIAL_BYTES_AT_FIRST.min(FRAME_BYTES_MAX)));
+            self.partial.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+
+    /// Whether the stream may end here: no frame has only partly come.
+    #[must_use]
+    pub fn is_between_frames(&self) -> bool {
+        self.partial.is_empty()
+    }
+
+    /// Adds to the partial frame what it lacks; gives the whole frame once it is there.
+    fn complete_partial(&mut self, chunk: &mut Bytes) -> Result<Option<Bytes>, WireError> {
+        if self.partial.len() < LENGTH_BYTES {
+            self.take(chunk, LENGTH_BYTES);
+        }
+        let Some(length) = announced_length(&self.partial)? else { return Ok(None) };
+        self.take(chunk, LENGTH_BYTES + length);
+        if self.partial.len() < LENGTH_BYTES + length {
+            return Ok(None);
+        }
+        let mut frame = self.partial.split().freeze();
+        frame.advance(LENGTH_BYTES);
+        Ok(Some(frame))
+    }
+
+    /// Moves bytes over until the partial frame has `wanted` bytes or the chunk is empty.
+    fn take(&mut self, chunk: &mut Bytes, wanted: usize) {
+        let count = wanted.saturating_sub(self.partial.len()).min(chunk.len());
+        self.partial.extend_from_slice(&chunk.split_to(count));
+    }
+}
+
+/// The length that stands at the start of these bytes, checked; none if not even that has come.
+fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
+    let Some(length) = bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+    let length = u32::from_le_bytes(*length) as usize;
+    match length {
+        0 => Err(WireError::Empty),
+        _ if length > FRAME_BYTES_MAX => Err(WireError::FrameTooLarge { bytes: length }),
+        _ => Ok(Some(length)),
+    }
+}
+
+/// Decodes a frame without its length.
+fn decode_frame(mut frame: Bytes) -> Result<Frame, WireError> {
+    let kind = frame.get_u8();
+    let message = match kind {
+        kind::REQUEST => {
+            need(kind, &frame, REQUEST_BYTES)?;
+            Message::Request(Request {
+                id: get_id(kind, &mut frame)?,
+                born: Incarnation(frame.get_u64_le()),
+                target: AliasId(frame.get_u32_le()),
+                mark: Mark { born: Incarnation(frame.get_u64_le()), trans: TransId(frame.get_u64_le()) },
+                attempt: frame.get_u32_le(),
+                body: get_body(frame)?,
+            })
+        }
+        kind::REPLY | kind::FAILED => {
+            need(kind, &frame, ANSWER_BYTES)?;
+            let id = get_id(kind, &mut frame)?;
+            let redundant = get_flag(kind, &mut frame)?;
+            let body = get_body(frame)?;
+            let outcome = if kind == kind::REPLY { Outcome::Reply(body) } else { Outcome::Failed(body) };
+            Message::Answer { id, outcome, redundant }
+        }
+        kind::REFUSED => {
+            need(kind, &frame, REFUSED_BYTES)?;
+            let id = get_id(kind, &mut frame)?;
+            let refusal = get_refusal(kind, &mut frame)?;
+            if !frame.is_empty() {
+                return Err(WireError::Long { kind, bytes: frame.len() });
+            }
+            Message::Refused { id, refusal }
+        }
+        kind::CONTROL => return Ok(Frame::Control(frame)),
+        _ => return Err(WireError::UnknownKind { kind }),
+    };
+    Ok(Frame::Message(message))
+}
+
+fn need(kind: u8, frame: &Bytes, needed: usize) -> Result<(), WireError> {
+    if frame.len() < needed {
+        return Err(WireError::Short { kind, bytes: frame.len(), needed });
+    }
+    Ok(())
+}
+
+fn get_id(kind: u8, frame: &mut Bytes) -> Result<CallId, WireError> {
+    let source = AliasId(frame.get_u32_le());
+    let form = frame.get_u8();
+    let number = frame.get_u64_le();
+    let origin = match form {
+        ORIGIN_PORT => {
+            let port = u32::try_from(number).map_err(|_| WireError::BadField {
+                kind,
+                field: "port",
+                value: number,
+            })?;
+            Origin::Port(PortId(port))
+        }
+        ORIGIN_INCARNATION => Origin::Incarnation(Incarnation(number)),
+        _ => return Err(WireError::BadField { kind, field: "form of id", value: form.into() }),
+    };
+    Ok(CallId { source, origin, trans: TransId(frame.get_u64_le()) })
+}
+
+fn get_flag(kind: u8, frame: &mut Bytes) -> Result<bool, WireError> {
+    match frame.get_u8() {
+        0 => Ok(false),
+        1 => Ok(true),
+        value => Err(WireError::BadField { kind, field: "redundant", value: value.into() }),
+    }
+}
+
+fn get_refusal(kind: u8, frame: &mut Bytes) -> Result<Refusal, WireError> {
+    Ok(match frame.get_u8() {
+        1 => Refusal::NotInService,
+        2 => Refusal::Stale,
+        3 => Refusal::DifferentBody,
+        4 => Refusal::WindowExceeded,
+        5 => Refusal::Cancelled,
+        6 => Refusal::TooLarge,
+        7 => Refusal::NotYourAlias,
+        8 => Refusal::UnknownAlias,
+        9 => Refusal::Busy,
+        value => return Err(WireError::BadField { kind, field: "refusal", value: value.into() }),
+    })
+}
+
+fn get_body(rest: Bytes) -> Result<Bytes, WireError> {
+    match rest.len() {
+        0 => Ok(Bytes::new()),
+        bytes if bytes > BODY_BYTES_MAX => Err(WireError::BodyTooLarge { bytes }),
+        bytes if bytes <= COPIED_BYTES_MAX => Ok(Bytes::copy_from_slice(&rest)),
+        _ => Ok(rest),
+    }
+}
