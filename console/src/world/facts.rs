@@ -1,0 +1,75 @@
+//! What tours expect and `run` reports, measured on the world.
+
+use palib::control::{AliasStats, MemberState};
+
+use super::World;
+use crate::cluster::{Facts, Measure};
+
+impl Facts for World {
+    fn in_service(&self, alias: &str) -> Option<String> {
+        Some(self.aliases.get(alias)?.in_service()?.process.clone())
+    }
+
+    fn measure(&self, measure: Measure, alias: Option<&str>) -> u64 {
+        let is_of = |of: &str| alias.is_none_or(|alias| alias == of);
+        let takeovers = || self.takeovers.iter().filter(|takeover| is_of(&takeover.alias));
+        let aliases = || self.aliases.values().filter(|row| is_of(&row.alias));
+        match measure {
+            Measure::Lost | Measure::Doubled | Measure::Acked | Measure::Effects => self.judged(measure, alias),
+            Measure::Failed => self.active_stats(alias).map(|stats| counter(stats, "failed")).sum(),
+            Measure::Redundant => self.all_stats(alias).map(|stats| stats.redundant).sum(),
+            Measure::Pending => self.active_stats(alias).map(|stats| u64::from(stats.pending)).sum(),
+            Measure::InDoubt => self.in_doubt.values().filter(|of| is_of(of)).count() as u64,
+            Measure::Takeovers => takeovers().filter(|takeover| takeover.in_service).count() as u64,
+            Measure::Incarnation => aliases().map(|row| row.incarnation).sum(),
+            Measure::Members => {
+                let members = aliases().flat_map(|row| &row.members);
+                let live = members.filter(|it| !matches!(it.state, MemberState::Dead | MemberState::Starting));
+                live.count() as u64
+            }
+        }
+    }
+}
+
+impl World {
+    /// A number of the verdict. An alias may be the one that calls or the one that is called.
+    fn judged(&self, measure: Measure, alias: Option<&str>) -> u64 {
+        let verdict = self.verdict();
+        let Some(alias) = alias else {
+            return match measure {
+                Measure::Lost => verdict.lost,
+                Measure::Doubled => verdict.doubled,
+                Measure::Acked => verdict.acked,
+                _ => verdict.effects,
+            };
+        };
+        let judged = verdict.aliases.get(alias);
+        match measure {
+            Measure::Lost => judged.map_or(verdict.lost, |judged| judged.lost),
+            Measure::Doubled => judged.map_or(verdict.doubled, |judged| judged.doubled),
+            Measure::Acked => self.active_stats(Some(alias)).map(|stats| counter(stats, "acked")).sum(),
+            _ => self.active_stats(Some(alias)).map(|stats| counter(stats, "effects")).sum(),
+        }
+    }
+
+    /// What the members in service measured last, of one alias or of all. The stock nodes count from durable state,
+    /// so the numbers go on over a takeover.
+    pub fn active_stats<'a>(&'a self, alias: Option<&'a str>) -> impl Iterator<Item = &'a AliasStats> {
+        let rows = self.aliases.values().filter(move |row| alias.is_none_or(|alias| alias == row.alias));
+        rows.filter_map(|row| {
+            let process = self.processes.get(&row.in_service()?.process)?;
+            process.stats.aliases.iter().find(|stats| stats.alias == row.alias)
+        })
+    }
+
+    fn all_stats<'a>(&'a self, alias: Option<&'a str>) -> impl Iterator<Item = &'a AliasStats> {
+        let stats = self.processes.values().flat_map(|process| &process.stats.aliases);
+        stats.filter(move |stats| alias.is_none_or(|alias| alias == stats.alias))
+    }
+}
+
+/// A counter of the service's own, over all targets where it counts them apart.
+fn counter(stats: &AliasStats, name: &str) -> u64 {
+    let by_target = || stats.counters.iter().filter(|(key, _)| key.split_once(':').is_some_and(|(n, _)| n == name));
+    stats.counters.get(name).copied().unwrap_or_else(|| by_target().map(|(_, n)| *n).sum())
+}

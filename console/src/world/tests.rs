@@ -1,0 +1,198 @@
+use palib::control::What;
+use proptest::prelude::*;
+
+use super::stage::{Stage, counter_row};
+use super::*;
+
+fn fold(stage: &Stage) -> World {
+    let mut world = World::default();
+    stage.events.iter().for_each(|event| world.apply(event));
+    world
+}
+
+#[test]
+fn a_kill_and_its_takeover_are_told_by_the_events_alone() {
+    let world = fold(&Stage::counter_after_kill());
+    assert_eq!(world.cluster.as_deref(), Some("counter"));
+    assert_eq!(world.up(), (3, 4));
+    assert_eq!(world.aliases["counter"].in_service().unwrap().process, "counter-2");
+    assert_eq!(world.processes["counter-1"].life, Life::Dead);
+    let takeover = world.last_takeover("counter").unwrap();
+    assert!(takeover.in_service && takeover.answered);
+    assert_eq!(takeover.timing.blackout_us, Some(3270));
+    assert_eq!(world.active_defects().count(), 0, "a kill is over when it has happened");
+    assert_eq!(world.role("caller"), Role::Client);
+    assert_eq!(world.role("counter"), Role::Server);
+    assert_eq!(world.missed, 0);
+}
+
+#[test]
+fn calls_per_second_come_from_the_counters_and_fall_to_nothing_when_calls_stop() {
+    let mut stage = Stage::counter();
+    stage.load(40);
+    let world = fold(&stage);
+    assert_eq!(world.calls_per_s("caller").round(), 40.0);
+    assert_eq!(world.calls_per_s("counter").round(), 40.0);
+    let edges = world.edges();
+    assert_eq!((edges[0].from.as_str(), edges[0].to.as_str()), ("caller", "counter"));
+    assert_eq!(edges[0].calls_per_s.unwrap().round(), 40.0);
+    for _ in 0..6 {
+        stage.wait(500).measure("caller-1", "caller", &[("issued", 80), ("acked", 80)]);
+    }
+    assert_eq!(fold(&stage).calls_per_s("caller"), 0.0);
+}
+
+#[test]
+fn a_hang_stays_in_the_ledger_until_it_is_healed_or_its_process_dies() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Defect { id: "H1".into(), spec: "hang counter-1 3s".into() });
+    assert_eq!(fold(&stage).active_defects().count(), 1);
+    let mut healed = stage.clone();
+    healed.say("ftm", What::Healed { id: "H1".into() });
+    assert_eq!(fold(&healed).active_defects().count(), 0);
+    stage.say("ftm", What::Exited { name: "counter-1".into(), pid: 1, how: "SIGKILL".into(), ordered: true });
+    assert_eq!(fold(&stage).active_defects().count(), 0);
+}
+
+#[test]
+fn a_gap_in_the_numbers_is_counted_as_missed() {
+    let mut stage = Stage::counter();
+    let whole = stage.events.len();
+    stage.say("ftm", What::Joined { name: "counter-1".into() });
+    stage.events.remove(whole - 1);
+    assert_eq!(fold(&stage).missed, 1);
+}
+
+/// What the counters of `caller-1` and the counters of `counter-1` say, at a time each.
+enum Read {
+    Caller(u64, u64),
+    Server(u64),
+}
+
+fn verdict(reads: &[Read]) -> Verdict {
+    let mut stage = Stage::counter();
+    for read in reads {
+        stage.wait(50);
+        match read {
+            Read::Caller(issued, acked) => {
+                stage.measure("caller-1", "caller", &[("issued", *issued), ("acked", *acked)])
+            }
+            Read::Server(effects) => stage.measure("counter-1", "counter", &[("effects", *effects)]),
+        };
+    }
+    fold(&stage).verdict()
+}
+
+#[test]
+fn readings_at_different_times_under_load_are_no_false_alarm() {
+    // The server is read before the caller acknowledged more, then the caller before the server did more.
+    let clean = verdict(&[
+        Read::Server(10),
+        Read::Caller(70, 60),
+        Read::Server(65),
+        Read::Caller(90, 80),
+        Read::Server(200),
+        Read::Caller(300, 290),
+    ]);
+    assert!(clean.is_clean(), "{clean:?}");
+    assert_eq!((clean.issued, clean.acked, clean.effects), (300, 290, 200));
+}
+
+#[test]
+fn an_acknowledged_call_without_effect_is_lost() {
+    assert_eq!(verdict(&[Read::Caller(60, 60), Read::Server(59)]).lost, 1);
+}
+
+#[test]
+fn an_effect_that_nobody_issued_is_doubled_and_stays_so() {
+    let reads = [Read::Server(61), Read::Caller(60, 60), Read::Server(61), Read::Caller(100, 61), Read::Server(100)];
+    assert_eq!(verdict(&reads).doubled, 1);
+}
+
+#[test]
+fn a_process_that_was_taken_over_does_not_speak_for_its_alias() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Alias { row: counter_row(2, true) });
+    stage.wait(10).measure("caller-1", "caller", &[("issued", 60), ("acked", 60)]);
+    stage.wait(10).measure("counter-1", "counter", &[("effects", 3)]);
+    assert!(fold(&stage).verdict().is_clean());
+}
+
+#[test]
+fn effects_that_callers_name_are_judged_alias_by_alias() {
+    let mut stage = Stage::counter();
+    stage.wait(10).measure("caller-1", "caller", &[("issued:counter", 9), ("acked:counter", 9)]);
+    stage.wait(10).measure("counter-1", "counter", &[("effects", 7)]);
+    let verdict = fold(&stage).verdict();
+    assert_eq!(verdict.aliases["counter"].lost, 2);
+    assert_eq!(verdict.lost, 2);
+}
+
+#[test]
+fn any_moment_of_the_past_is_the_world_folded_up_to_it() {
+    let mut stage = Stage::counter_after_kill();
+    for n in 0..2000u64 {
+        stage.wait(1).say("ftm", What::Log { level: "info".into(), text: format!("line {n}") });
+    }
+    let mut history = History::default();
+    stage.events.iter().cloned().for_each(|event| history.apply(event));
+    let mut moment = history.newest();
+    let mut steps = 0;
+    while let Some(at) = moment {
+        let event = history.event(at).unwrap();
+        let expected = {
+            let mut world = World::default();
+            stage.events.iter().take_while(|other| other.seq <= event.seq).for_each(|other| world.apply(other));
+            world
+        };
+        let seen = history.world_at(at);
+        assert_eq!(seen.aliases, expected.aliases);
+        assert_eq!(seen.last_seq, expected.last_seq);
+        assert_eq!(seen.up(), expected.up());
+        moment = history.back(moment, |_| true);
+        if let Some(before) = moment {
+            assert_eq!(history.forward(before, |_| true), Some(at));
+        }
+        steps += 1;
+    }
+    assert_eq!(steps, stage.events.iter().filter(|event| !is_measurement(&event.what)).count());
+}
+
+#[test]
+fn the_history_is_bounded_and_its_oldest_moment_is_still_right() {
+    let mut stage = Stage::counter_after_kill();
+    for n in 0..40_000u64 {
+        stage.say("ftm", What::Log { level: "info".into(), text: format!("line {n}") });
+    }
+    let mut history = History::default();
+    stage.events.into_iter().for_each(|event| history.apply(event));
+    let kept = history.newest_first(None).count();
+    assert!((32_000..=33_100).contains(&kept), "{kept}");
+    let (oldest, _) = history.newest_first(None).last().unwrap();
+    assert_eq!(history.world_at(oldest).up(), (3, 4));
+}
+
+proptest! {
+    /// An honest cluster: effects lie between acknowledged and issued at every instant, and each reading is of its
+    /// own instant. No order of readings may raise an alarm.
+    #[test]
+    fn an_honest_cluster_is_never_accused(steps in proptest::collection::vec((0u8..4, any::<bool>()), 1..200)) {
+        let (mut issued, mut effects, mut acked) = (0, 0, 0);
+        let mut stage = Stage::counter();
+        for (step, read) in steps {
+            match step {
+                0 => issued += 3,
+                1 => effects = issued.min(effects + 2),
+                2 => acked = effects.min(acked + 2),
+                _ => {}
+            }
+            stage.wait(10);
+            if read {
+                stage.measure("caller-1", "caller", &[("issued", issued), ("acked", acked)]);
+            } else {
+                stage.measure("counter-1", "counter", &[("effects", effects)]);
+            }
+        }
+        prop_assert!(fold(&stage).verdict().is_clean());
+    }
+}
