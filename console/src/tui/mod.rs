@@ -1,1 +1,5 @@
 //! The screens.
+
+mod filter;
+mod table;
+mod theme;
