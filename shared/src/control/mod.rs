@@ -11,10 +11,10 @@ mod ticket;
 pub use event::{Event, TakeoverTiming, What};
 pub use inspect::{AreaSummary, AreaTable, BrowseRow, InDoubtDecision, Page, TableRow};
 pub use node::{Answer, FromFtm, Query, ToFtm};
-pub use operator::{OperatorAnswer, OperatorRequest, FromFtmToOperator, ProcessRow, ToFtmFromOperator};
+pub use operator::{FromFtmToOperator, OperatorAnswer, OperatorRequest, ProcessRow, ToFtmFromOperator};
 pub use stats::{AliasStats, NodeStats};
 pub use table::{AliasRow, MemberRow, MemberState, TableChange};
-pub use ticket::{JoinTicket, TicketAlias, TICKET_VARIABLE};
+pub use ticket::{JoinTicket, TICKET_VARIABLE, TicketAlias};
 
 /// The alias of operators who call from the shell. Its number is 0; the aliases of a cluster file start at 1.
 pub const OPERATOR_ALIAS: &str = "operator";

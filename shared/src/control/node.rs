@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AreaSummary, BrowseRow, Event, InDoubtDecision, NodeStats, Page, TableChange, TableRow, TakeoverTiming};
+use super::{
+    AreaSummary, BrowseRow, Event, InDoubtDecision, NodeStats, Page, TableChange, TableRow, TakeoverTiming,
+};
 
 /// From a process to the FTM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,6 +3,9 @@
 //! Nothing outside this module knows what an area is stored in. Everything is written through one queue per area;
 //! what gathers while a commit runs goes into the next one together.
 
+mod fence;
+pub mod redb;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +13,8 @@ use palib_core::ids::{AliasId, CallId, Incarnation, Mark, SlotKey};
 use palib_core::message::Outcome;
 use palib_core::redundancy::Row;
 use palib_core::resend::Pending;
+
+pub use fence::{Fence, fence_path, raise_fence};
 
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
 
@@ -48,7 +53,13 @@ pub trait StableArea: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the area can't be read, or `after` is none of this area's.
-    fn rows(&self, names: &dyn Names, filter: &str, after: Option<&str>, limit: usize) -> Result<Page<TableRow>, AreaError>;
+    fn rows(
+        &self,
+        names: &dyn Names,
+        filter: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TableRow>, AreaError>;
 
     /// The area at a glance.
     fn summary(&self) -> AreaSummary;
@@ -57,7 +68,13 @@ pub trait StableArea: Send + Sync + 'static {
     ///
     /// # Errors
     /// If there is no such table, or it can't be read.
-    fn browse(&self, names: &dyn Names, table: &str, after: Option<&str>, limit: usize) -> Result<Page<BrowseRow>, AreaError>;
+    fn browse(
+        &self,
+        names: &dyn Names,
+        table: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<BrowseRow>, AreaError>;
 
     /// Commits what is queued and closes the area; later jobs are dropped.
     ///

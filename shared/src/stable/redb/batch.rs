@@ -1,0 +1,250 @@
+//! What the jobs of one commit do to the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, RangeInclusive};
+use std::sync::Arc;
+
+use ::redb::{ReadableTable, WriteTransaction};
+use bytes::Bytes;
+use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Session, Slot, SlotKey, TransId};
+use palib_core::message::Outcome;
+use palib_core::redundancy::{RedProcess, Row, RowState};
+
+use super::file::{definition, incarnation_record, redb_error};
+use super::overlay::{Below, Overlay};
+use super::record::{self, Table};
+use super::snapshot::{Snapshot, damaged};
+use crate::stable::{AreaError, AreaWrite, AtomicClosure};
+
+type Records<'txn> = ::redb::Table<'txn, &'static [u8], &'static [u8]>;
+
+/// What the writer knows by heart, because it would look it up for each write: both are small.
+pub(super) struct Memory {
+    /// The index of blocked rows.
+    blocked: BTreeMap<SlotKey, TransId>,
+    /// The marks of the source aliases.
+    marks: BTreeMap<AliasId, Mark>,
+    /// Whether `meta` says already that this incarnation writes.
+    signed: bool,
+}
+
+impl Memory {
+    pub(super) fn of(snapshot: &Snapshot, signed: bool) -> Result<Self, AreaError> {
+        Ok(Self {
+            blocked: snapshot.blocked_index()?.into_iter().collect(),
+            marks: snapshot.marks()?.into_iter().collect(),
+            signed,
+        })
+    }
+}
+
+/// The tables of one transaction and what is not in them yet.
+pub(super) struct Batch<'txn> {
+    file: &'txn Arc<str>,
+    txn: &'txn WriteTransaction,
+    memory: &'txn mut Memory,
+    tables: [Option<Records<'txn>>; Table::ALL.len()],
+    app: Overlay,
+    /// Sources whose mark rose: of all marks in a commit only the last is written.
+    risen: BTreeSet<AliasId>,
+    unix_ms: u64,
+}
+
+impl<'txn> Batch<'txn> {
+    pub(super) fn new(
+        file: &'txn Arc<str>,
+        txn: &'txn WriteTransaction,
+        memory: &'txn mut Memory,
+        unix_ms: u64,
+    ) -> Self {
+        let tables = Default::default();
+        Self { file, txn, memory, tables, app: Overlay::default(), risen: BTreeSet::new(), unix_ms }
+    }
+
+    /// Makes one write. The outcome is that of a closure, or of the automatic reply that was put.
+    pub(super) fn write(&mut self, write: AreaWrite) -> Result<Option<Outcome<Bytes>>, AreaError> {
+        match write {
+            AreaWrite::Row { key, row } => {
+                self.put_row(key, &row)?;
+                Ok(match row.state {
+                    RowState::Registered(RedProcess::AutoReply(outcome)) => Some(outcome),
+                    _ => None,
+                })
+            }
+            AreaWrite::Atomic { key, id, digest, mut run } => {
+                let outcome = self.run(&mut run)?;
+                let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
+                self.put_row(key, &Row { id, digest, state })?;
+                Ok(Some(outcome))
+            }
+            AreaWrite::App(mut run) => self.run(&mut run).map(Some),
+            AreaWrite::Mark { source, mark } => self.put_mark(source, mark).map(|()| None),
+            AreaWrite::DropSource { source } => self.drop_source(source).map(|()| None),
+            AreaWrite::OutboxPut(pending) => {
+                let key = record::call_key(pending.id);
+                self.insert(Table::Outbox, &key, &record::encode_pending(&key, &pending)).map(|()| None)
+            }
+            AreaWrite::OutboxDrop(id) => self.drop_call(id).map(|()| None),
+        }
+    }
+
+    /// Puts into the tables what waited for the end of the commit.
+    pub(super) fn finish(mut self, incarnation: Incarnation) -> Result<(), AreaError> {
+        if !self.memory.signed {
+            let (key, record) = incarnation_record(incarnation);
+            self.insert(Table::Meta, key, &record)?;
+            self.memory.signed = true;
+        }
+        for source in std::mem::take(&mut self.risen) {
+            if let Some(mark) = self.memory.marks.get(&source).copied() {
+                let key = record::source_key(source);
+                self.insert(Table::Marks, &key, &record::encode_mark(&key, mark))?;
+            }
+        }
+        for (key, change) in std::mem::take(&mut self.app).into_changes() {
+            match change {
+                Some(value) => self.insert(Table::App, &key, &record::frame(Table::App, &key, &value))?,
+                None => self.remove(Table::App, &key)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, run: &mut AtomicClosure) -> Result<Outcome<Bytes>, AreaError> {
+        self.table(Table::App)?;
+        let below = Stored { file: self.file, records: self.tables[Table::App as usize].as_ref() };
+        self.app.run(&below, run)
+    }
+
+    fn put_row(&mut self, key: SlotKey, row: &Row<Bytes>) -> Result<(), AreaError> {
+        let slot = record::slot_key(key);
+        let record = record::encode_row(&slot, row, self.unix_ms);
+        self.insert(Table::Redundancy, &slot, &record)?;
+        if matches!(row.state, RowState::Blocked { .. }) {
+            self.memory.blocked.insert(key, row.id.trans);
+            let record = record::encode_blocked(&slot, row.id.trans);
+            self.insert(Table::Blocked, &slot, &record)?;
+        } else if self.memory.blocked.remove(&key).is_some() {
+            self.remove(Table::Blocked, &slot)?;
+        }
+        Ok(())
+    }
+
+    /// A mark never falls: what lay below it is gone.
+    fn put_mark(&mut self, source: AliasId, mark: Mark) -> Result<(), AreaError> {
+        let known = self.memory.marks.get(&source).copied();
+        if known.is_some_and(|known| known >= mark) {
+            return Ok(());
+        }
+        self.memory.marks.insert(source, mark);
+        self.risen.insert(source);
+        if known.is_none_or(|known| known.born < mark.born) {
+            let below = Session { source, born: mark.born };
+            let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
+            self.drop_rows(first, Bound::Excluded(SlotKey { session: below, slot: Slot(0) }))?;
+        }
+        // Rows of the same session lie in its ring until their slots are used again; the mark refuses requests
+        // for them. Only one that is blocked would be shown, and recovered, for ever.
+        let session = ring(Session { source, born: mark.born });
+        let blocked = self.memory.blocked.range(session);
+        let done: Vec<SlotKey> =
+            blocked.filter(|(_, trans)| **trans < mark.trans).map(|(key, _)| *key).collect();
+        for key in done {
+            self.drop_rows(key, Bound::Included(key))?;
+        }
+        Ok(())
+    }
+
+    fn drop_source(&mut self, source: AliasId) -> Result<(), AreaError> {
+        let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
+        let last = SlotKey { session: Session { source, born: Incarnation(u64::MAX) }, slot: Slot(u32::MAX) };
+        self.drop_rows(first, Bound::Included(last))?;
+        self.memory.marks.remove(&source);
+        self.risen.remove(&source);
+        self.remove(Table::Marks, &record::source_key(source))
+    }
+
+    fn drop_call(&mut self, id: CallId) -> Result<(), AreaError> {
+        self.remove(Table::Outbox, &record::call_key(id))
+    }
+
+    /// Drops rows, and their entries in the index, by their range: rows of others are not looked at.
+    fn drop_rows(&mut self, first: SlotKey, last: Bound<SlotKey>) -> Result<(), AreaError> {
+        let file = Arc::clone(self.file);
+        let (from, to) = (record::slot_key(first), last.map(record::slot_key));
+        let range = (Bound::Included(&from[..]), to.as_ref().map(|key| &key[..]));
+        self.table(Table::Redundancy)?
+            .retain_in::<&[u8], _>(range, |_, _| false)
+            .map_err(|error| redb_error(&file, error.into()))?;
+        let blocked = self.memory.blocked.range((Bound::Included(first), last));
+        let blocked: Vec<SlotKey> = blocked.map(|(key, _)| *key).collect();
+        for key in blocked {
+            self.memory.blocked.remove(&key);
+            self.remove(Table::Blocked, &record::slot_key(key))?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, table: Table, key: &[u8], record: &[u8]) -> Result<(), AreaError> {
+        let file = self.file;
+        self.table(table)?.insert(key, record).map_err(|error| redb_error(file, error.into()))?;
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), AreaError> {
+        let file = self.file;
+        self.table(table)?.remove(key).map_err(|error| redb_error(file, error.into()))?;
+        Ok(())
+    }
+
+    /// A table stays open for the whole commit: opening one costs as much as a write.
+    fn table(&mut self, table: Table) -> Result<&mut Records<'txn>, AreaError> {
+        let slot = &mut self.tables[table as usize];
+        match slot {
+            Some(records) => Ok(records),
+            None => {
+                let opened = self.txn.open_table(definition(table));
+                Ok(slot.insert(opened.map_err(|error| redb_error(self.file, error.into()))?))
+            }
+        }
+    }
+}
+
+/// All slots of a session.
+fn ring(session: Session) -> RangeInclusive<SlotKey> {
+    SlotKey { session, slot: Slot(0) }..=SlotKey { session, slot: Slot(u32::MAX) }
+}
+
+/// The service's own state as the table has it.
+struct Stored<'a, 'txn> {
+    file: &'a str,
+    records: Option<&'a Records<'txn>>,
+}
+
+impl Stored<'_, '_> {
+    fn content<'v>(&self, key: &[u8], value: &'v [u8]) -> Result<&'v [u8], AreaError> {
+        record::content(Table::App, key, value).map_err(|damage| damaged(self.file, Table::App, key, damage))
+    }
+}
+
+impl Below for Stored<'_, '_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, AreaError> {
+        let Some(records) = self.records else { return Ok(None) };
+        match records.get(key).map_err(|error| redb_error(self.file, error.into()))? {
+            Some(value) => Ok(Some(Bytes::copy_from_slice(self.content(key, value.value())?))),
+            None => Ok(None),
+        }
+    }
+
+    fn walk(&self, from: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), AreaError> {
+        let Some(records) = self.records else { return Ok(()) };
+        let range = records.range::<&[u8]>(from..).map_err(|error| redb_error(self.file, error.into()))?;
+        for entry in range {
+            let (key, value) = entry.map_err(|error| redb_error(self.file, error.into()))?;
+            if !each(key.value(), self.content(key.value(), value.value())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

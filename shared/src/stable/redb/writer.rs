@@ -1,0 +1,197 @@
+//! The one thread that writes an area: it takes everything that waits and makes one commit of it.
+//!
+//! There is no timer. What comes while a commit runs goes into the next one; waiting for more to come was measured
+//! and only loses.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ::redb::WriteTransaction;
+use palib_core::ids::Incarnation;
+use parking_lot::{Condvar, Mutex};
+
+use super::batch::{Batch, Memory};
+use super::file::{panic_text, unix_ms};
+use super::store::Store;
+use crate::stable::fence::Fence;
+use crate::stable::{AreaError, Committed, Job, Sink};
+
+/// From this length of its file on, an area is committed so that it opens without a walk over it.
+///
+/// The cheaper commit leaves a repair to the next owner that reads every page: measured 0.25 ms a MiB. Up to here
+/// that is no more than the other parts of a takeover take.
+const QUICK_REPAIR_BYTES: u64 = 8 * 1024 * 1024;
+/// The durations of so many commits are kept.
+const DURATIONS_MAX: usize = 1024;
+
+/// What waits to be written.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<QueueState>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    jobs: Vec<Job>,
+    /// The writer waits to be woken.
+    idle: bool,
+    /// Nothing is taken any more.
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn push(&self, job: Job) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        state.jobs.push(job);
+        if std::mem::take(&mut state.idle) {
+            // Woken without the lock, or it would run into it.
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// What is queued is still written, later jobs are dropped.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.wake.notify_one();
+    }
+
+    /// Everything that waits; none once the queue is closed and empty. `spent` is used for what comes next.
+    fn take(&self, spent: Vec<Job>) -> Option<Vec<Job>> {
+        let mut state = self.state.lock();
+        loop {
+            if !state.jobs.is_empty() {
+                return Some(std::mem::replace(&mut state.jobs, spent));
+            }
+            if state.closed {
+                return None;
+            }
+            state.idle = true;
+            self.wake.wait(&mut state);
+        }
+    }
+}
+
+/// How long the last commits took.
+#[derive(Default)]
+pub(super) struct Durations(Mutex<VecDeque<u32>>);
+
+impl Durations {
+    fn note(&self, us: u32) {
+        let mut durations = self.0.lock();
+        if durations.len() == DURATIONS_MAX {
+            durations.pop_front();
+        }
+        durations.push_back(us);
+    }
+
+    /// The median and the 99th percentile, in microseconds.
+    pub(super) fn percentiles(&self) -> (u64, u64) {
+        let mut durations: Vec<u32> = self.0.lock().iter().copied().collect();
+        durations.sort_unstable();
+        let at =
+            |percent: usize| durations.get(durations.len() * percent / 100).copied().map_or(0, u64::from);
+        (at(50), at(99))
+    }
+}
+
+/// What the writer's thread owns.
+pub(super) struct Writer {
+    pub(super) store: Arc<Store>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) durations: Arc<Durations>,
+    pub(super) memory: Memory,
+    pub(super) fence: Fence,
+    pub(super) incarnation: Incarnation,
+    pub(super) sink: Arc<dyn Sink>,
+}
+
+impl Writer {
+    /// Writes until the queue is closed, or until something goes wrong that must not be tried again.
+    pub(super) fn run(mut self) -> Result<(), AreaError> {
+        let mut spent = Vec::new();
+        while let Some(mut jobs) = self.queue.take(spent) {
+            let began = Instant::now();
+            let committed = match self.commit(&mut jobs) {
+                Ok(committed) => committed,
+                Err(error) => {
+                    self.queue.close();
+                    self.sink.fatal(error.clone());
+                    return Err(error);
+                }
+            };
+            self.durations.note(began.elapsed().as_micros().min(u128::from(u32::MAX)) as u32);
+            self.sink.committed(committed);
+            spent = jobs;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
+        // redb may panic over a file that was damaged behind its back.
+        let made = catch_unwind(AssertUnwindSafe(|| self.make_durable(jobs)));
+        let committed = made.unwrap_or_else(|panic| Err(self.failed(panic_text(&*panic))))?;
+        // An answer that leaves here says: still in service. The commit took its time, so look again.
+        self.check_fence()?;
+        Ok(committed)
+    }
+
+    fn make_durable(&mut self, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
+        if jobs.iter().all(|job| job.writes.is_empty()) {
+            // Such a job asks only whether the writer lives and is in service.
+            self.check_fence()?;
+            return Ok(jobs.drain(..).map(|job| Committed { token: job.token, outcome: None }).collect());
+        }
+        let mut txn = self.store.begin_write().map_err(|error| self.as_commit_failed(error))?;
+        txn.set_quick_repair(self.store.bytes() >= QUICK_REPAIR_BYTES);
+        let committed = self.apply(&txn, jobs).map_err(|error| self.as_commit_failed(error))?;
+        // Dropping the transaction takes it back.
+        self.check_fence()?;
+        txn.commit().map_err(|error| self.failed(error.to_string()))?;
+        self.store.committed();
+        Ok(committed)
+    }
+
+    fn apply(&mut self, txn: &WriteTransaction, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
+        let mut batch = Batch::new(self.store.file(), txn, &mut self.memory, unix_ms());
+        let mut committed = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            if job.incarnation != self.incarnation {
+                return Err(AreaError::Fenced { mine: job.incarnation.0, current: self.incarnation.0 });
+            }
+            let mut outcome = None;
+            for write in job.writes {
+                outcome = batch.write(write)?.or(outcome);
+            }
+            committed.push(Committed { token: job.token, outcome });
+        }
+        batch.finish(self.incarnation)?;
+        Ok(committed)
+    }
+
+    fn check_fence(&self) -> Result<(), AreaError> {
+        let current = self.fence.current().map_err(|error| self.failed(error.to_string()))?;
+        if current > self.incarnation {
+            return Err(AreaError::Fenced { mine: self.incarnation.0, current: current.0 });
+        }
+        Ok(())
+    }
+
+    fn failed(&self, reason: String) -> AreaError {
+        AreaError::CommitFailed { file: self.store.file().to_string(), reason }
+    }
+
+    /// A disk that fails while a commit is prepared is a failed commit like any other.
+    fn as_commit_failed(&self, error: AreaError) -> AreaError {
+        match error {
+            AreaError::Io { reason, .. } => self.failed(reason),
+            other => other,
+        }
+    }
+}
