@@ -1,9 +1,142 @@
 //! The command line: one file per command.
 
+mod aliases;
+mod completions;
+mod context;
+mod down;
+mod failure;
+mod inject;
+mod ls;
+mod output;
+mod parts;
+mod ps;
+mod resolve;
+mod table;
+mod up;
+
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use context::Context;
+pub use failure::Failure;
+
+/// Exactly-once remote calls that survive kill -9, with a console to watch, injure and prove it
+#[derive(Debug, Parser)]
+#[command(name = "palib", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 clean, 1 verdict not clean, 2 usage or bad input, 3 environment.")]
+pub struct Cli {
+    #[command(flatten)]
+    context: Context,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the cluster of a file, with the console on top
+    Up(up::Up),
+    /// List the clusters
+    Ls(ls::Ls),
+    /// Stop a cluster; no process of it is left
+    Down(down::Down),
+    /// The processes
+    Ps(ps::Ps),
+    /// The port alias table
+    Aliases(aliases::Aliases),
+    /// The redundancy table of an alias
+    Table(table::Table),
+    /// Kill a process (SIGKILL)
+    Kill(inject::Kill),
+    /// Stop a process (SIGSTOP), for a while or until it is resumed
+    Hang(inject::Hang),
+    /// Let a stopped process go on (SIGCONT)
+    Resume(inject::Resume),
+    /// Let a process end in good order
+    Exit(inject::Exit),
+    /// End a process in good order and start it again
+    Restart(inject::Restart),
+    /// Add a backup to an alias
+    AddBackup(inject::AddBackup),
+    /// Do what a defect says, such as "every 500ms..1500ms kill counter"
+    Defect(inject::DefectCommand),
+    /// Let everything go on that was stopped
+    Heal(inject::Heal),
+    /// Decide about a call that is in doubt
+    Resolve(resolve::Resolve),
+    /// Completions for a shell
+    Completions(completions::Completions),
+    /// The parts that palib starts by itself
+    #[command(flatten)]
+    Part(parts::Part),
+}
 
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(wrong) => {
+            // Help and version are no errors; clap knows which stream each belongs to.
+            let code = if wrong.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            let _ = wrong.print();
+            return code;
+        }
+    };
+    start_log(cli.context.log.as_deref());
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let context = &cli.context;
+    match cli.command {
+        Command::Up(command) => block_on(command.run(context)),
+        Command::Ls(command) => command.run(context),
+        Command::Down(command) => block_on(command.run(context)),
+        Command::Ps(command) => block_on(command.run(context)),
+        Command::Aliases(command) => block_on(command.run(context)),
+        Command::Table(command) => block_on(command.run(context)),
+        Command::Kill(command) => block_on(command.run(context)),
+        Command::Hang(command) => block_on(command.run(context)),
+        Command::Resume(command) => block_on(command.run(context)),
+        Command::Exit(command) => block_on(command.run(context)),
+        Command::Restart(command) => block_on(command.run(context)),
+        Command::AddBackup(command) => block_on(command.run(context)),
+        Command::Defect(command) => block_on(command.run(context)),
+        Command::Heal(command) => block_on(command.run(context)),
+        Command::Resolve(command) => block_on(command.run(context)),
+        Command::Completions(command) => command.run(),
+        Command::Part(part) => part.run(),
+    }
+}
+
+/// One thread is enough for a command, and faster than several for what a command does.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work)
+}
+
+/// Logs go to standard error, so that standard output stays what was asked for.
+fn start_log(filter: Option<&str>) {
+    let filter = filter.unwrap_or("warn");
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
+    // Fails only if there is a subscriber already, which then is as good.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_tree_is_in_order() {
+        super::Cli::command().debug_assert();
+    }
 }

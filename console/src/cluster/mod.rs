@@ -22,6 +22,7 @@ mod demos;
 mod expect;
 mod fields;
 mod parse;
+mod processes;
 #[cfg(test)]
 mod tests;
 mod tour;

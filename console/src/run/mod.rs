@@ -1,1 +1,3 @@
 //! Headless runs: spawn, load, injure, verify, sum up.
+
+pub mod inject;

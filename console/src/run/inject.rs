@@ -1,0 +1,35 @@
+//! Defects as requests to the FTM.
+
+use std::time::Duration;
+
+use palib::control::OperatorRequest;
+use rand::Rng;
+
+use crate::defect::Injury;
+
+/// What the FTM is asked, for an injury that happens at once.
+///
+/// # Errors
+/// If this version can't do it.
+pub fn request(injury: &Injury) -> Result<OperatorRequest, String> {
+    Ok(match injury {
+        Injury::Kill(target) => OperatorRequest::Kill { process: target.0.clone() },
+        Injury::Exit(target) => OperatorRequest::Exit { process: target.0.clone() },
+        Injury::Hang { target, span } => OperatorRequest::Hang {
+            process: target.0.clone(),
+            for_ms: span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+        },
+        Injury::KillAt { .. } | Injury::Link { .. } | Injury::Disk { .. } => {
+            return Err(format!("not in this version: {injury}; it has kill, hang, exit"));
+        }
+    })
+}
+
+/// A pause between two, by chance.
+pub fn between(random: &mut impl Rng, least: Duration, most: Duration) -> Duration {
+    if least >= most {
+        return least;
+    }
+    let us = random.random_range(least.as_micros() as u64..=most.as_micros() as u64);
+    Duration::from_micros(us)
+}
