@@ -1,9 +1,11 @@
 //! The command line: one file per command.
 
 mod aliases;
+mod check;
 mod completions;
 mod context;
 mod down;
+mod events;
 mod failure;
 mod inject;
 mod ls;
@@ -46,6 +48,8 @@ enum Command {
     Aliases(aliases::Aliases),
     /// The redundancy table of an alias
     Table(table::Table),
+    /// What happened
+    Events(events::Events),
     /// Kill a process (SIGKILL)
     Kill(inject::Kill),
     /// Stop a process (SIGSTOP), for a while or until it is resumed
@@ -64,6 +68,8 @@ enum Command {
     Heal(inject::Heal),
     /// Decide about a call that is in doubt
     Resolve(resolve::Resolve),
+    /// Judge a recorded history: exactly once and linearizable, or not and why
+    Check(check::Check),
     /// Completions for a shell
     Completions(completions::Completions),
     /// The parts that palib starts by itself
@@ -99,6 +105,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Ps(command) => block_on(command.run(context)),
         Command::Aliases(command) => block_on(command.run(context)),
         Command::Table(command) => block_on(command.run(context)),
+        Command::Events(command) => block_on(command.run(context)),
         Command::Kill(command) => block_on(command.run(context)),
         Command::Hang(command) => block_on(command.run(context)),
         Command::Resume(command) => block_on(command.run(context)),
@@ -108,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Defect(command) => block_on(command.run(context)),
         Command::Heal(command) => block_on(command.run(context)),
         Command::Resolve(command) => block_on(command.run(context)),
+        Command::Check(command) => command.run(context),
         Command::Completions(command) => command.run(),
         Command::Part(part) => part.run(),
     }

@@ -142,7 +142,8 @@ mod tests {
     use super::*;
 
     fn theme(variables: &[(&str, &str)]) -> Theme {
-        let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         Theme::of_environment(false, find)
     }
 

@@ -15,7 +15,9 @@ impl Facts for World {
         let takeovers = || self.takeovers.iter().filter(|takeover| is_of(&takeover.alias));
         let aliases = || self.aliases.values().filter(|row| is_of(&row.alias));
         match measure {
-            Measure::Lost | Measure::Doubled | Measure::Acked | Measure::Effects => self.judged(measure, alias),
+            Measure::Lost | Measure::Doubled | Measure::Acked | Measure::Effects => {
+                self.judged(measure, alias)
+            }
             Measure::Failed => self.active_stats(alias).map(|stats| counter(stats, "failed")).sum(),
             Measure::Redundant => self.all_stats(alias).map(|stats| stats.redundant).sum(),
             Measure::Pending => self.active_stats(alias).map(|stats| u64::from(stats.pending)).sum(),
@@ -24,7 +26,8 @@ impl Facts for World {
             Measure::Incarnation => aliases().map(|row| row.incarnation).sum(),
             Measure::Members => {
                 let members = aliases().flat_map(|row| &row.members);
-                let live = members.filter(|it| !matches!(it.state, MemberState::Dead | MemberState::Starting));
+                let live =
+                    members.filter(|it| !matches!(it.state, MemberState::Dead | MemberState::Starting));
                 live.count() as u64
             }
         }
@@ -70,6 +73,7 @@ impl World {
 
 /// A counter of the service's own, over all targets where it counts them apart.
 fn counter(stats: &AliasStats, name: &str) -> u64 {
-    let by_target = || stats.counters.iter().filter(|(key, _)| key.split_once(':').is_some_and(|(n, _)| n == name));
+    let by_target =
+        || stats.counters.iter().filter(|(key, _)| key.split_once(':').is_some_and(|(n, _)| n == name));
     stats.counters.get(name).copied().unwrap_or_else(|| by_target().map(|(_, n)| *n).sum())
 }

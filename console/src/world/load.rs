@@ -40,7 +40,8 @@ struct Membership {
 
 impl Membership {
     fn rate(&self) -> f64 {
-        let (Some((from_ns, first)), Some((to_ns, last))) = (self.readings.front(), self.readings.back()) else {
+        let (Some((from_ns, first)), Some((to_ns, last))) = (self.readings.front(), self.readings.back())
+        else {
             return 0.0;
         };
         let seconds = to_ns.saturating_sub(*from_ns) as f64 / 1e9;
@@ -128,7 +129,8 @@ impl Load {
 
 /// Calls issued over all targets, from a caller that counts them.
 fn issued(counters: &BTreeMap<String, u64>) -> Option<u64> {
-    let mut by_target = counters.iter().filter(|(name, _)| name.starts_with("issued:")).map(|(_, n)| *n).peekable();
+    let mut by_target =
+        counters.iter().filter(|(name, _)| name.starts_with("issued:")).map(|(_, n)| *n).peekable();
     let sum = by_target.peek().is_some().then(|| by_target.sum());
     counters.get("issued").copied().or(sum)
 }

@@ -287,12 +287,7 @@ impl World {
             What::Heard { name } => self.process(name).set(Life::Up, at, "heard again"),
             What::Defect { id, spec } => push_bounded(
                 &mut self.defects,
-                DefectView {
-                    id: id.clone(),
-                    spec: spec.clone(),
-                    at_unix_ms: at,
-                    healed_unix_ms: None,
-                },
+                DefectView { id: id.clone(), spec: spec.clone(), at_unix_ms: at, healed_unix_ms: None },
             ),
             What::Healed { id } => {
                 if let Some(defect) = self.defects.iter_mut().rev().find(|defect| defect.id == *id) {
@@ -384,7 +379,9 @@ impl World {
 
     fn takeover(&mut self, alias: &str, incarnation: u64) -> Option<&mut TakeoverView> {
         let newest_first = self.takeovers.iter_mut().rev();
-        newest_first.into_iter().find(|takeover| takeover.alias == alias && takeover.incarnation == incarnation)
+        newest_first
+            .into_iter()
+            .find(|takeover| takeover.alias == alias && takeover.incarnation == incarnation)
     }
 
     /// A hang ends with its process: there is nothing left to resume.

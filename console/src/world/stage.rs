@@ -26,7 +26,9 @@ impl Stage {
         stage.say("ftm", What::FtmStarted { pid: 4100, cluster: "counter".into(), adopted: 0, starts: 1 });
         for (number, name) in ["caller-1", "caller-2", "counter-1", "counter-2"].into_iter().enumerate() {
             let number = number as u32 + 1;
-            stage.wait(12).say("ftm", What::Spawned { name: name.into(), process_id: number, pid: 4100 + number });
+            stage
+                .wait(12)
+                .say("ftm", What::Spawned { name: name.into(), process_id: number, pid: 4100 + number });
             stage.wait(35).say("ftm", What::Joined { name: name.into() });
         }
         stage.wait(3).say("ftm", What::Alias { row: caller_row(1) });
@@ -67,7 +69,10 @@ impl Stage {
             "ftm",
             What::InService { alias: "counter".into(), incarnation: 2, member: "counter-2".into(), timing },
         );
-        stage.say("caller-1", What::Resent { call: "caller/i1/118".into(), target: "counter".into(), attempt: 1 });
+        stage.say(
+            "caller-1",
+            What::Resent { call: "caller/i1/118".into(), target: "counter".into(), attempt: 1 },
+        );
         stage.wait(1).say(
             "counter-2",
             What::RedundancyFound {
@@ -103,7 +108,8 @@ impl Stage {
         let counters: BTreeMap<String, u64> = counters.iter().map(|(name, n)| ((*name).into(), *n)).collect();
         let received = counters.get("effects").copied().unwrap_or(0);
         let at_ns = 1_000_000_000 + self.ms * 1_000_000;
-        let of_alias = AliasStats { alias: alias.into(), in_service: true, received, counters, ..AliasStats::default() };
+        let of_alias =
+            AliasStats { alias: alias.into(), in_service: true, received, counters, ..AliasStats::default() };
         let stats = NodeStats { at_ns, aliases: vec![of_alias], links: 2, ..NodeStats::default() };
         self.say(process, What::Stats(stats))
     }

@@ -105,7 +105,8 @@ fn an_acknowledged_call_without_effect_is_lost() {
 
 #[test]
 fn an_effect_that_nobody_issued_is_doubled_and_stays_so() {
-    let reads = [Read::Server(61), Read::Caller(60, 60), Read::Server(61), Read::Caller(100, 61), Read::Server(100)];
+    let reads =
+        [Read::Server(61), Read::Caller(60, 60), Read::Server(61), Read::Caller(100, 61), Read::Server(100)];
     assert_eq!(verdict(&reads).doubled, 1);
 }
 
@@ -142,7 +143,11 @@ fn any_moment_of_the_past_is_the_world_folded_up_to_it() {
         let event = history.event(at).unwrap();
         let expected = {
             let mut world = World::default();
-            stage.events.iter().take_while(|other| other.seq <= event.seq).for_each(|other| world.apply(other));
+            stage
+                .events
+                .iter()
+                .take_while(|other| other.seq <= event.seq)
+                .for_each(|other| world.apply(other));
             world
         };
         let seen = history.world_at(at);

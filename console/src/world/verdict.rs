@@ -114,7 +114,8 @@ impl Ledger {
                 of_alias.issued += newest.first;
                 of_alias.acked += newest.second;
             }
-            of_alias.effects = self.effects(target).iter().filter_map(|it| it.back()).map(|it| it.first).sum();
+            of_alias.effects =
+                self.effects(target).iter().filter_map(|it| it.back()).map(|it| it.first).sum();
             (of_alias.lost, of_alias.doubled) = self.proved.get(target).copied().unwrap_or_default();
             whole.issued += of_alias.issued;
             whole.acked += of_alias.acked;

@@ -71,7 +71,9 @@ fn service(what: &What) -> Option<Words> {
     match what {
         What::Alias { row } => {
             let now = match row.in_service() {
-                Some(member) => format!("table: {} in service, incarnation {}", member.process, row.incarnation),
+                Some(member) => {
+                    format!("table: {} in service, incarnation {}", member.process, row.incarnation)
+                }
                 None => format!("table: nobody in service, incarnation {}", row.incarnation),
             };
             words(Tone::Past, "table", &row.alias, now)
@@ -91,10 +93,13 @@ fn service(what: &What) -> Option<Words> {
             words(Tone::Bad, "takeover", alias, format!("{member} could not take over: {reason}"))
         }
         What::FirstReply { alias, timing, .. } => {
-            let gap = timing.blackout_us.map_or_else(String::new, |us| format!(", blackout {}", duration_us(us)));
+            let gap =
+                timing.blackout_us.map_or_else(String::new, |us| format!(", blackout {}", duration_us(us)));
             words(Tone::Good, "takeover", alias, format!("first reply after the takeover{gap}"))
         }
-        What::Outage { alias, reason } => words(Tone::Bad, "outage", alias, format!("nobody serves: {reason}")),
+        What::Outage { alias, reason } => {
+            words(Tone::Bad, "outage", alias, format!("nobody serves: {reason}"))
+        }
         What::Defect { id, spec } => words(Tone::Injected, "defect", id, format!("injected: {spec}")),
         What::Healed { id } => words(Tone::Injected, "defect", id, "over"),
         _ => None,
@@ -109,7 +114,9 @@ fn call(what: &What) -> Option<Words> {
         What::RedundancyFound { call, alias, process_type } => {
             words(Tone::Good, "redundant", call, format!("known to {alias}: {process_type}, not run again"))
         }
-        What::Stale { call, alias } => words(Tone::Warn, "stale", call, format!("refused by {alias}: a straggler")),
+        What::Stale { call, alias } => {
+            words(Tone::Warn, "stale", call, format!("refused by {alias}: a straggler"))
+        }
         What::InDoubt { call, alias } => {
             words(Tone::Warn, "in doubt", call, format!("held by {alias} until an operator decides"))
         }

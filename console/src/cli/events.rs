@@ -1,0 +1,79 @@
+//! `palib events`.
+
+use palib::control::{Event, OperatorAnswer, OperatorRequest, What};
+
+use super::ps::unexpected;
+use super::{Context, Failure, output};
+use crate::world;
+
+/// What happened.
+#[derive(Debug, clap::Args)]
+pub(super) struct Events {
+    /// Go on with each event as it happens
+    #[arg(long, short)]
+    follow: bool,
+    /// How many of the newest kept events
+    #[arg(long, default_value_t = 200)]
+    limit: usize,
+    /// From this number on
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Measurements too
+    #[arg(long)]
+    stats: bool,
+    /// Only events in whose line this text occurs
+    #[arg(long, default_value = "", hide_default_value = true)]
+    grep: String,
+}
+
+impl Events {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.connect().await?;
+        let request = OperatorRequest::Events { from_seq: self.from, limit: self.limit };
+        let kept = match client.request(request).await? {
+            OperatorAnswer::Events(events) => events,
+            other => return Err(unexpected(&other)),
+        };
+        let mut next = kept.last().map_or(self.from, |event| event.seq + 1);
+        let shown: Vec<&Event> = kept.iter().filter(|event| self.wanted(event)).collect();
+        if !self.follow {
+            return if context.json {
+                output::json_rows(&shown)
+            } else {
+                shown.into_iter().try_for_each(print)
+            };
+        }
+        // Followed events have no end, so they are JSON lines and no array.
+        let print = |event: &Event| if context.json { output::json(event) } else { print(event) };
+        shown.into_iter().try_for_each(print)?;
+        let mut stream = client.subscribe(next);
+        while let Some(events) = stream.next().await {
+            for event in events.iter().filter(|event| event.seq >= next && self.wanted(event)) {
+                print(event)?;
+            }
+            next = events.last().map_or(next, |event| event.seq + 1);
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, event: &Event) -> bool {
+        (self.stats || !matches!(event.what, What::Stats(_)))
+            && (self.grep.is_empty() || text(event).contains(&self.grep))
+    }
+}
+
+fn print(event: &Event) -> Result<(), Failure> {
+    output::line(text(event))
+}
+
+fn text(event: &Event) -> String {
+    let words = world::describe(&event.process, &event.what);
+    let (process, subject, text) = (&event.process, &words.subject, &words.text);
+    output::visible(&format!("{}  {process:<12} {:<9} {subject}  {text}", clock(event.unix_ms), words.kind))
+}
+
+/// The time of day in UTC, to the millisecond.
+fn clock(unix_ms: u64) -> String {
+    let (ms, seconds) = (unix_ms % 1000, unix_ms / 1000 % 86_400);
+    format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
