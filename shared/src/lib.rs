@@ -2,13 +2,59 @@
 //! crash, hang or be cut off at any instant.
 //!
 //! A process joins its cluster with [`Process::join`], serves a port alias with [`Process::serve`] and calls one
-//! with [`Process::call`].
+//! with [`Process::call`]. What must outlive the process lies in the alias's stable area; a backup takes it over.
+//!
+//! ```no_run
+//! use palib::{Call, Reply};
+//!
+//! /// Counts greetings. Kill it mid-call: nobody is counted twice.
+//! async fn greet(call: Call) -> palib::Result<Reply> {
+//!     let name = call.text()?.to_owned();
+//!     call.commit(move |area| {
+//!         let greeted = area.get::<u64>("greeted")?.unwrap_or(0) + 1;
+//!         area.put("greeted", &greeted)?;
+//!         Ok(Reply::from(format!("hello {name}, greeting {greeted}")))
+//!     })
+//!     .await
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> palib::Result<()> {
+//!     palib::Process::join().await?.serve("greeter", greet).await
+//! }
+//! ```
 
+mod agent;
+mod area;
+mod call;
+mod calling;
+mod client;
+pub mod clock;
 pub mod control;
+mod directory;
+mod error;
+mod inspect;
 pub mod limits;
+mod links;
+mod membership;
+mod process;
+mod reply;
+mod service;
+mod serving;
+mod sink;
 pub mod stable;
 pub mod tls;
+mod trace;
 pub mod transport;
 pub mod wire;
 
+pub use area::{Area, AreaTxn};
+pub use call::Call;
+pub use client::{CallOptions, Client, Done, PendingCall};
+pub use directory::parse_call_id;
+pub use error::{Error, Result, refusal_text};
 pub use palib_core as core;
+pub use process::Process;
+pub use reply::Reply;
+pub use service::{InDoubt, Recovery, RedProcess, Service};
+pub use sink::{EXIT_FENCED, EXIT_STABLE_AREA};

@@ -12,6 +12,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const WINDOW: u32 = palib_core::redundancy::WINDOW;
 /// Requests that one server process has in hand (executing, held or waiting for a commit) before it answers `Busy`.
 pub const REQUESTS_IN_HAND_MAX: usize = 16 * 1024;
+/// Sessions whose rings one server process remembers; of more, those not used lately are loaded again.
+pub const SESSIONS_REMEMBERED_MAX: usize = 512;
 /// Bytes that wait to be sent on one link before the link is closed as too slow.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Connections one process accepts at once.

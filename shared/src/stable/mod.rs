@@ -64,6 +64,9 @@ pub trait StableArea: Send + Sync + 'static {
     /// The area at a glance.
     fn summary(&self) -> AreaSummary;
 
+    /// What was measured of its commits; cheaper than the summary, as it goes with each heartbeat.
+    fn commit_stats(&self) -> CommitStats;
+
     /// Rows of one of its tables, decoded.
     ///
     /// # Errors
@@ -81,6 +84,17 @@ pub trait StableArea: Send + Sync + 'static {
     /// # Errors
     /// If the last commit or the closing failed.
     fn close(&self) -> Result<(), AreaError>;
+}
+
+/// What was measured of the commits of an area since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitStats {
+    /// How many there were.
+    pub commits: u64,
+    /// The median duration of the last ones, in microseconds.
+    pub us_p50: u64,
+    /// Their 99th percentile, in microseconds.
+    pub us_p99: u64,
 }
 
 /// The names of aliases, for showing ids.
@@ -281,3 +295,21 @@ pub enum AreaError {
 
 /// A shared area.
 pub type SharedArea = Arc<dyn StableArea>;
+
+/// Opens the area of an alias in the store this cluster uses: redb, on one machine. What else a store may need is
+/// decided here, so that nothing above knows which one it is.
+///
+/// # Errors
+/// If a higher incarnation has begun, another process holds the area, or it can't be read.
+pub fn open_area(
+    folder: &std::path::Path,
+    alias: &str,
+    alias_id: AliasId,
+    incarnation: Incarnation,
+    sink: Arc<dyn Sink>,
+) -> Result<SharedArea, AreaError> {
+    let (folder, alias) = (folder.to_owned(), alias.to_owned());
+    let options = redb::RedbOptions { folder, alias, alias_id, incarnation, sink, seam: None };
+    let area: SharedArea = redb::RedbArea::open(options)?;
+    Ok(area)
+}

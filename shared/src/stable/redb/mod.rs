@@ -29,7 +29,7 @@ use self::file::Meta;
 use self::store::Store;
 use self::writer::{Durations, Queue, Writer};
 use super::fence::Fence;
-use super::{AppRead, AreaError, Job, Names, Sink, StableArea};
+use super::{AppRead, AreaError, CommitStats, Job, Names, Sink, StableArea};
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
 
 /// What an area is opened with.
@@ -193,6 +193,11 @@ impl StableArea for RedbArea {
             commit_us_p50,
             commit_us_p99,
         }
+    }
+
+    fn commit_stats(&self) -> CommitStats {
+        let (us_p50, us_p99) = self.durations.percentiles();
+        CommitStats { commits: self.store.commits(), us_p50, us_p99 }
     }
 
     fn browse(

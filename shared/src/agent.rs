@@ -1,0 +1,165 @@
+//! The part of the library that talks to the FTM: heartbeats, orders, the table, inspection, events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::control::{FromFtm, ToFtm};
+use crate::inspect;
+use crate::process::Shared;
+use crate::tls::Role;
+use crate::transport::Link;
+use crate::wire::Frame;
+
+/// How long the agent waits before it tries to reach the FTM again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Keeps the process in touch with its FTM until it is told to end. While no FTM can be reached, calls go on over
+/// the hints (R40).
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut silent = false;
+    while !*shared.ended.borrow() {
+        match connect(&shared).await {
+            Ok(link) => {
+                silent = false;
+                *shared.ftm.lock() = Some(link.clone());
+                session(&shared, &link).await;
+                *shared.ftm.lock() = None;
+            }
+            Err(reason) if !silent => {
+                tracing::warn!(reason, "the FTM can't be reached; calls go on, and it is tried again");
+                silent = true;
+            }
+            Err(_) => {}
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn connect(shared: &Shared) -> Result<Link, String> {
+    let file = &shared.ticket.ftm_address_file;
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let address = text.trim().parse().map_err(|_| format!("{}: {text:?} is no address", file.display()))?;
+    let link = shared.endpoint.connect(address).await.map_err(|error| error.to_string())?;
+    if link.peer().role != Role::Ftm {
+        link.close("orders are taken from the FTM only");
+        return Err(format!("{address} is {}, not the FTM", link.peer().name));
+    }
+    let in_service = shared.memberships.iter().filter_map(|membership| {
+        membership.active().map(|active| (membership.alias.0, active.incarnation.0))
+    });
+    let join = ToFtm::Join {
+        process_id: shared.ticket.process_id,
+        pid: std::process::id(),
+        address: shared.endpoint.local_address().map_err(|error| error.to_string())?,
+        in_service: in_service.collect(),
+    };
+    link.send_control(&join).map_err(|error| error.to_string())?;
+    Ok(link)
+}
+
+async fn session(shared: &Arc<Shared>, link: &Link) {
+    let heart = Arc::new(Heart { beating: AtomicBool::new(false), seq: AtomicU64::new(0) });
+    let mut beat = interval(Duration::from_millis(shared.ticket.heartbeat_ms.max(10)));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut frames = Vec::new();
+    loop {
+        tokio::select! {
+            received = link.receive(&mut frames) => {
+                if received.is_err() {
+                    return;
+                }
+                for frame in frames.drain(..) {
+                    if let Frame::Control(bytes) = frame {
+                        match serde_json::from_slice(&bytes) {
+                            Ok(order) => take(shared, link, order),
+                            Err(error) => tracing::error!(%error, "an order of the FTM can't be read"),
+                        }
+                    }
+                }
+            }
+            _ = beat.tick() => heart.clone().beat(shared, link),
+            () = shared.trace.more.notified() => send_events(shared, link),
+        }
+    }
+}
+
+fn send_events(shared: &Shared, link: &Link) {
+    let events = shared.trace.take();
+    if !events.is_empty() && link.send_control(&ToFtm::Events { events: events.clone() }).is_err() {
+        shared.trace.put_back(events);
+    }
+}
+
+/// One heartbeat at a time: the next waits until this one has passed through the core loop and all writers.
+struct Heart {
+    beating: AtomicBool,
+    seq: AtomicU64,
+}
+
+impl Heart {
+    fn beat(self: Arc<Self>, shared: &Arc<Shared>, link: &Link) {
+        if self.beating.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (shared, link) = (shared.clone(), link.clone());
+        tokio::spawn(async move {
+            for membership in &shared.memberships {
+                membership.ping().await;
+            }
+            let seq = self.seq.fetch_add(1, Ordering::Relaxed);
+            let _ = link.send_control(&ToFtm::Heartbeat { seq, stats: shared.stats() });
+            self.beating.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+fn take(shared: &Arc<Shared>, link: &Link, order: FromFtm) {
+    match order {
+        FromFtm::Table(change) => shared.table_changed(&change),
+        FromFtm::Promote { alias, incarnation, trans_base } => {
+            tokio::spawn(promote(shared.clone(), link.clone(), alias, incarnation, trans_base));
+        }
+        FromFtm::Query { query, body } => {
+            let (shared, link) = (shared.clone(), link.clone());
+            tokio::spawn(async move {
+                let answer = inspect::answer(&shared, body).await.map_err(|error| error.to_string());
+                let _ = link.send_control(&ToFtm::Answer { query, answer });
+            });
+        }
+        FromFtm::Exit { reason } => {
+            tracing::info!(reason, "told to end");
+            let (shared, link) = (shared.clone(), link.clone());
+            tokio::spawn(async move {
+                let _ = link.send_control(&ToFtm::Leaving { reason });
+                shared.shut_down().await;
+            });
+        }
+    }
+}
+
+async fn promote(shared: Arc<Shared>, link: Link, alias: u32, incarnation: u64, trans_base: u64) {
+    let membership = shared.memberships.iter().find(|membership| membership.alias.0 == alias);
+    let Some(membership) = membership.cloned() else {
+        let reason = "this process is no member of the alias".to_owned();
+        let _ = link.send_control(&ToFtm::PromotionFailed { alias, incarnation, reason });
+        return;
+    };
+    let promoted = membership.promote(&shared, palib_core::ids::Incarnation(incarnation), trans_base).await;
+    let answer = match promoted {
+        Ok(timing) => {
+            tracing::info!(alias = %membership.ticket.alias, incarnation, "in service");
+            ToFtm::Promoted { alias, incarnation, timing }
+        }
+        Err(error) => {
+            tracing::error!(alias = %membership.ticket.alias, incarnation, %error, "the promotion failed");
+            ToFtm::PromotionFailed { alias, incarnation, reason: error.to_string() }
+        }
+    };
+    // The link may have been opened anew meanwhile.
+    if link.send_control(&answer).is_err() {
+        shared.tell_ftm(&answer);
+    }
+}

@@ -1,0 +1,348 @@
+//! The calling side of one alias in this process: feeds the protocol's caller machine and does what it says.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use palib_core::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
+use palib_core::message::{Message, Outcome, Refusal};
+use palib_core::resend::{Caller, Effect, Input, Pending, Rejection, Route, Settings, Write};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::control::{AliasStats, ToFtm, What};
+use crate::limits::{BODY_BYTES_MAX, WINDOW};
+use crate::process::Shared;
+use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
+use crate::{Area, Error, Result, clock};
+
+/// A request that got no answer for so long is sent again, although nothing told that it was lost. Long enough
+/// that a slow handler causes no traffic; a takeover does not wait for it, the FTM pushes the new route.
+const RESEND_AFTER: Duration = Duration::from_secs(2);
+/// While nobody is in service, the PAM is asked again after so long.
+const INQUIRE_AFTER: Duration = Duration::from_millis(200);
+/// How finely deadlines and re-sends are kept.
+const TICK: Duration = Duration::from_millis(10);
+
+/// An outcome as it reached this process.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Outcome { outcome: Outcome<Bytes>, returned_ns: u64 },
+    Refused(Refusal),
+    DeadlinePassed,
+}
+
+/// The calling side of an alias that this process calls for.
+pub(crate) struct CallSide {
+    me: Weak<Self>,
+    pub(crate) name: String,
+    incarnation: Incarnation,
+    outbox: bool,
+    pub(crate) area: Area,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    busy: Notify,
+}
+
+struct State {
+    core: Caller<Bytes>,
+    waits: HashMap<CallId, oneshot::Sender<Arrival>>,
+    consumed: HashMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
+    /// What the next outbox write takes along into its transaction.
+    rider: Option<AtomicClosure>,
+    started: Option<Result<CallId, Rejection>>,
+    targets: Vec<AliasId>,
+    resent: u64,
+    token: u64,
+    todo: VecDeque<Input<Bytes>>,
+    effects: Vec<Effect<Bytes>>,
+}
+
+/// A call that was started.
+pub(crate) struct Started {
+    pub(crate) id: CallId,
+    pub(crate) target: AliasId,
+    pub(crate) invoked_ns: u64,
+    pub(crate) arrival: oneshot::Receiver<Arrival>,
+}
+
+impl CallSide {
+    pub(crate) fn new(
+        source: AliasId,
+        name: String,
+        form: IdForm,
+        outbox: bool,
+        incarnation: Incarnation,
+        area: Area,
+        shared: Arc<Shared>,
+    ) -> Arc<Self> {
+        let settings = Settings {
+            source,
+            form,
+            outbox,
+            window: WINDOW,
+            resend_after: Nanos(RESEND_AFTER.as_nanos() as u64),
+            inquire_after: Nanos(INQUIRE_AFTER.as_nanos() as u64),
+        };
+        let state = State {
+            core: Caller::new(settings),
+            waits: HashMap::new(),
+            consumed: HashMap::new(),
+            rider: None,
+            started: None,
+            targets: Vec::new(),
+            resent: 0,
+            token: 0,
+            todo: VecDeque::new(),
+            effects: Vec::new(),
+        };
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            name,
+            incarnation,
+            outbox,
+            area,
+            shared,
+            state: Mutex::new(state),
+            busy: Notify::new(),
+        })
+    }
+
+    /// Takes over: what the outbox holds is sent again under its first ids.
+    pub(crate) fn promote(&self, port: PortId, trans_base: u64, pending: Vec<Pending<Bytes>>) {
+        let mut targets: Vec<AliasId> = pending.iter().map(|call| call.target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let mut state = self.state.lock();
+        for target in &targets {
+            self.learn_target(&mut state, *target);
+        }
+        let input =
+            Input::Promoted { incarnation: self.incarnation, port, trans_base: TransId(trans_base), pending };
+        self.feed(&mut state, input);
+        drop(state);
+        self.spawn_ticker();
+    }
+
+    /// Starts a call. `rider` is run in the transaction that puts the call into the outbox.
+    pub(crate) fn start(
+        &self,
+        target: AliasId,
+        body: Bytes,
+        deadline: Option<Duration>,
+        rider: Option<AtomicClosure>,
+    ) -> Result<Started> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Error::BodyTooLarge { bytes: body.len(), max: BODY_BYTES_MAX });
+        }
+        let invoked = clock::now();
+        let deadline = deadline.map(|after| Nanos(invoked.0 + after.as_nanos() as u64));
+        let mut state = self.state.lock();
+        self.learn_target(&mut state, target);
+        state.token += 1;
+        let token = state.token;
+        state.rider = rider;
+        self.feed_at(&mut state, invoked, Input::Call { token, target, body, deadline });
+        state.rider = None;
+        match state.started.take() {
+            Some(Ok(id)) => {
+                let (tell, arrival) = oneshot::channel();
+                state.waits.insert(id, tell);
+                drop(state);
+                self.busy.notify_one();
+                Ok(Started { id, target, invoked_ns: invoked.0, arrival })
+            }
+            Some(Err(reason)) => Err(Error::Rejected(reason)),
+            None => Err(Error::Ended),
+        }
+    }
+
+    /// Waits for a call that is pending already.
+    pub(crate) fn again(&self, id: CallId, deadline: Option<Duration>) -> Result<Started> {
+        let now = clock::now();
+        let deadline = deadline.map(|after| Nanos(now.0 + after.as_nanos() as u64));
+        let mut state = self.state.lock();
+        let found = state.core.call_view(id).map(|view| (view.call.invoked, view.call.target));
+        let Some((invoked, target)) = found else {
+            return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
+        };
+        let (tell, arrival) = oneshot::channel();
+        state.waits.insert(id, tell);
+        self.feed_at(&mut state, now, Input::Await { id, deadline });
+        Ok(Started { id, target, invoked_ns: invoked.0, arrival })
+    }
+
+    /// The calls that are pending: made, and not consumed.
+    pub(crate) fn pending(&self) -> Vec<Pending<Bytes>> {
+        self.state.lock().core.calls().map(|view| view.call.clone()).collect()
+    }
+
+    /// The call is done. Its outbox row is dropped together with what `rider` changes; the receiver is told when
+    /// that is stable. Without an outbox and a rider nothing has to be stable.
+    pub(crate) fn consume(
+        &self,
+        id: CallId,
+        rider: Option<AtomicClosure>,
+    ) -> Option<oneshot::Receiver<Option<Outcome<Bytes>>>> {
+        let mut state = self.state.lock();
+        let told = (self.outbox || rider.is_some()).then(|| {
+            let (tell, told) = oneshot::channel();
+            state.consumed.insert(id, tell);
+            told
+        });
+        if self.outbox {
+            state.rider = rider;
+        } else if let Some(run) = rider {
+            let writes = vec![AreaWrite::App(run)];
+            self.area.store.submit(Job { incarnation: self.incarnation, writes, token: Token::Outbox(id) });
+        }
+        self.feed(&mut state, Input::Consumed { id });
+        state.rider = None;
+        told
+    }
+
+    /// Answers and refusals came in.
+    pub(crate) fn messages(&self, from: SocketAddr, messages: &mut Vec<Message<Bytes>>) {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        for message in messages.drain(..) {
+            match message {
+                Message::Answer { id, outcome, .. } => {
+                    self.feed_at(&mut state, now, Input::Answer { id, outcome })
+                }
+                Message::Refused { id, refusal } => {
+                    let target = state.core.call_view(id).map(|view| view.call.target);
+                    let port = target.and_then(|target| self.shared.directory.port_at(target, from));
+                    if let Some(port) = port {
+                        self.feed_at(&mut state, now, Input::Refused { id, port, refusal });
+                    }
+                }
+                Message::Request(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn route(&self, target: AliasId, route: Route) {
+        let mut state = self.state.lock();
+        if state.targets.contains(&target) {
+            self.shared.warm(target);
+            self.feed(&mut state, Input::Route { target, route });
+        }
+    }
+
+    pub(crate) fn port_gone(&self, port: PortId) {
+        self.feed(&mut self.state.lock(), Input::PortGone { port });
+    }
+
+    pub(crate) fn committed(&self, jobs: Vec<Committed>) {
+        let mut state = self.state.lock();
+        for Committed { token, outcome } in jobs {
+            if let Token::Outbox(id) = token {
+                if let Some(tell) = state.consumed.remove(&id) {
+                    let _ = tell.send(outcome);
+                }
+                self.feed(&mut state, Input::Stable { id });
+            }
+        }
+    }
+
+    pub(crate) fn stats(&self, stats: &mut AliasStats) {
+        let state = self.state.lock();
+        stats.pending = state.core.calls_len() as u32;
+        stats.resent = state.resent;
+    }
+
+    fn learn_target(&self, state: &mut State, target: AliasId) {
+        if state.targets.contains(&target) {
+            return;
+        }
+        state.targets.push(target);
+        self.shared.warm(target);
+        if let Some(route) = self.shared.directory.route(target) {
+            state.todo.push_back(Input::Route { target, route });
+        }
+    }
+
+    fn feed(&self, state: &mut State, input: Input<Bytes>) {
+        self.feed_at(state, clock::now(), input);
+    }
+
+    fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
+        state.todo.push_back(input);
+        while let Some(input) = state.todo.pop_front() {
+            let mut effects = std::mem::take(&mut state.effects);
+            state.core.handle(now, input, &mut effects);
+            for effect in effects.drain(..) {
+                self.perform(state, now, effect);
+            }
+            state.effects = effects;
+        }
+    }
+
+    fn perform(&self, state: &mut State, now: Nanos, effect: Effect<Bytes>) {
+        match effect {
+            Effect::Started { id, .. } => state.started = Some(Ok(id)),
+            Effect::Rejected { reason, .. } => state.started = Some(Err(reason)),
+            Effect::Commit { incarnation, write } => {
+                let (id, change) = match write {
+                    Write::Put(call) => (call.id, AreaWrite::OutboxPut(call)),
+                    Write::Drop(id) => (id, AreaWrite::OutboxDrop(id)),
+                };
+                let mut writes = vec![change];
+                writes.extend(state.rider.take().map(AreaWrite::App));
+                self.area.store.submit(Job { incarnation, writes, token: Token::Outbox(id) });
+            }
+            Effect::Send { port, request } => {
+                if request.attempt > 0 {
+                    state.resent += 1;
+                    self.shared.trace.push(What::Resent {
+                        call: self.shared.directory.id_text(request.id),
+                        target: self.shared.directory.name(request.target),
+                        attempt: request.attempt,
+                    });
+                }
+                if !self.shared.send(port, Message::Request(request)) {
+                    state.todo.push_back(Input::PortGone { port });
+                }
+            }
+            Effect::Inquire { target } => self.shared.tell_ftm(&ToFtm::Inquire { alias: target.0 }),
+            Effect::Deliver { id, outcome } => {
+                self.arrive(state, id, Arrival::Outcome { outcome, returned_ns: now.0 });
+            }
+            Effect::Refused { id, refusal } => self.arrive(state, id, Arrival::Refused(refusal)),
+            Effect::DeadlinePassed { id } => self.arrive(state, id, Arrival::DeadlinePassed),
+            // Whoever waits learns it because the sender of the arrival is dropped.
+            Effect::NotPending { id } => drop(state.waits.remove(&id)),
+        }
+    }
+
+    /// Tells whoever waits. If nobody does, the machine keeps the outcome until somebody asks for it.
+    fn arrive(&self, state: &mut State, id: CallId, arrival: Arrival) {
+        if let Some(wait) = state.waits.remove(&id) {
+            let _ = wait.send(arrival);
+        }
+    }
+
+    /// Keeps deadlines and re-sends while calls are pending; costs nothing while none is.
+    fn spawn_ticker(&self) {
+        let me = self.me.clone();
+        tokio::spawn(async move {
+            loop {
+                let Some(side) = me.upgrade() else { return };
+                let wakeup = side.state.lock().core.next_wakeup();
+                if wakeup.is_none() {
+                    side.busy.notified().await;
+                }
+                drop(side);
+                tokio::time::sleep(TICK).await;
+                let Some(side) = me.upgrade() else { return };
+                let mut state = side.state.lock();
+                if state.core.next_wakeup().is_some_and(|at| at <= clock::now()) {
+                    side.feed(&mut state, Input::Tick);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! Links to other processes: opened once, kept warm, and reported when they are gone.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use palib_core::ids::AliasId;
+use palib_core::message::{Message, Refusal, Request};
+use parking_lot::Mutex;
+
+use crate::control::{OPERATOR_ALIAS, What};
+use crate::process::Shared;
+use crate::tls::Role;
+use crate::transport::Link;
+use crate::wire::Frame;
+
+/// The links this process has opened, by address.
+#[derive(Default)]
+pub(crate) struct Links {
+    slots: Mutex<HashMap<SocketAddr, Slot>>,
+}
+
+enum Slot {
+    /// Being opened; what is to be sent waits.
+    Connecting(Vec<Message<Bytes>>),
+    Open(Link),
+}
+
+impl Links {
+    /// Sends a message, opening the link first if need be. False if the link is broken.
+    pub(crate) fn send(&self, shared: &Arc<Shared>, address: SocketAddr, message: Message<Bytes>) -> bool {
+        let mut slots = self.slots.lock();
+        match slots.get_mut(&address) {
+            Some(Slot::Open(link)) => link.send_message(&message).is_ok(),
+            Some(Slot::Connecting(waiting)) => {
+                waiting.push(message);
+                true
+            }
+            None => {
+                slots.insert(address, Slot::Connecting(vec![message]));
+                tokio::spawn(open(shared.clone(), address));
+                true
+            }
+        }
+    }
+
+    /// Opens a link if there is none, so that it is warm when it is needed.
+    pub(crate) fn warm(&self, shared: &Arc<Shared>, address: SocketAddr) {
+        let mut slots = self.slots.lock();
+        if let std::collections::hash_map::Entry::Vacant(slot) = slots.entry(address) {
+            slot.insert(Slot::Connecting(Vec::new()));
+            tokio::spawn(open(shared.clone(), address));
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.slots.lock().values().filter(|slot| matches!(slot, Slot::Open(_))).count()
+    }
+
+    /// Closes the links to processes that are gone from the table.
+    pub(crate) fn keep_only(&self, wanted: impl Fn(SocketAddr) -> bool) {
+        let mut gone = Vec::new();
+        self.slots.lock().retain(|address, slot| match slot {
+            Slot::Open(link) if !wanted(*address) => {
+                gone.push(link.clone());
+                false
+            }
+            _ => true,
+        });
+        for link in gone {
+            link.close("the process is gone from the port alias table");
+        }
+    }
+}
+
+/// Opens a link and reads it until it is gone.
+async fn open(shared: Arc<Shared>, address: SocketAddr) {
+    let connected = shared.endpoint.connect(address).await;
+    let link = match connected {
+        Ok(link) => link,
+        Err(error) => {
+            tracing::debug!(%address, %error, "no link");
+            shared.links.slots.lock().remove(&address);
+            shared.ports_gone(address);
+            return;
+        }
+    };
+    {
+        let mut slots = shared.links.slots.lock();
+        if let Some(Slot::Connecting(waiting)) = slots.insert(address, Slot::Open(link.clone())) {
+            for message in waiting {
+                let _ = link.send_message(&message);
+            }
+        }
+    }
+    let mut frames = Vec::new();
+    while link.receive(&mut frames).await.is_ok() {
+        shared.answers(address, &mut frames);
+    }
+    {
+        let mut slots = shared.links.slots.lock();
+        if matches!(slots.get(&address), Some(Slot::Open(open)) if open.number() == link.number()) {
+            slots.remove(&address);
+        }
+    }
+    shared.ports_gone(address);
+}
+
+/// Takes links of other processes until the process ends.
+pub(crate) async fn accept(shared: Arc<Shared>) {
+    while let Some(link) = shared.endpoint.accept().await {
+        tokio::spawn(serve_link(shared.clone(), link));
+    }
+}
+
+async fn serve_link(shared: Arc<Shared>, link: Link) {
+    let mut rights = Rights { sources: HashMap::new() };
+    let mut frames = Vec::new();
+    let mut requests: Vec<Request<Bytes>> = Vec::new();
+    while link.receive(&mut frames).await.is_ok() {
+        for frame in frames.drain(..) {
+            let Frame::Message(Message::Request(request)) = frame else {
+                let peer = link.peer().name.clone();
+                shared.refused(peer, "it sent something else than requests on a link of calls");
+                link.close("only requests are taken on this link");
+                continue;
+            };
+            if !rights.may_speak_for(&shared, &link, request.id.source) {
+                let refusal = Refusal::NotYourAlias;
+                let _ = link.send_message(&Message::Refused { id: request.id, refusal });
+                continue;
+            }
+            if requests.last().is_some_and(|last| last.target != request.target) {
+                shared.requests(&link, &mut requests);
+            }
+            requests.push(request);
+        }
+        shared.requests(&link, &mut requests);
+    }
+    shared.link_gone(link.number());
+}
+
+/// For which source aliases the holder of a link's certificate may speak (R42), remembered per link.
+struct Rights {
+    sources: HashMap<AliasId, bool>,
+}
+
+impl Rights {
+    fn may_speak_for(&mut self, shared: &Shared, link: &Link, source: AliasId) -> bool {
+        if let Some(may) = self.sources.get(&source) {
+            return *may;
+        }
+        let name =
+            if source == AliasId(0) { OPERATOR_ALIAS.to_owned() } else { shared.directory.name(source) };
+        let peer = link.peer();
+        let may = match peer.role {
+            Role::Operator => name == OPERATOR_ALIAS,
+            Role::Process => source != AliasId(0) && peer.aliases.contains(&name),
+            Role::Ftm => false,
+        };
+        if may {
+            self.sources.insert(source, true);
+        } else {
+            // Not remembered: the table that names this alias may still be on its way.
+            shared.refused(
+                peer.name.clone(),
+                &format!("its certificate does not name the source alias {name}"),
+            );
+        }
+        may
+    }
+}
+
+impl Shared {
+    /// Tells the operator that somebody was turned away.
+    pub(crate) fn refused(&self, peer: String, reason: &str) {
+        tracing::warn!(%peer, reason, "refused");
+        self.trace.push(What::Refused { peer, reason: reason.to_owned() });
+    }
+}

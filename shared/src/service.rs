@@ -1,0 +1,135 @@
+//! What a user implements: the service (patent: SSC, server specific code).
+
+use std::future::Future;
+
+use bytes::Bytes;
+use palib_core::message::Outcome;
+use palib_core::redundancy::RedProcess as CoreRedProcess;
+use palib_core::server::Recovery as CoreRecovery;
+
+use crate::{Area, Call, Error, Reply, Result};
+
+/// What is done when a request with a registered id comes again (patent, Fig 13: PA_setRedProcess).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "PA_setRedProcess")]
+pub enum RedProcess {
+    /// This reply is sent, byte for byte (AUTO_REPLY; claims 15 and 19).
+    AutoReply(Reply),
+    /// [`Service::redundant`] is called with this index and this stored argument, and what it returns is sent
+    /// (REDUNDANT_MESSAGE_HANDLER; claims 16, 20 and 21).
+    Handler {
+        /// Which handler of the service's array.
+        index: u16,
+        /// The argument stored for it.
+        arg: Bytes,
+    },
+}
+
+/// What a service says of a call whose executor died after its roll-forward point and before its outcome was
+/// registered.
+#[derive(Clone, Debug)]
+pub enum Recovery {
+    /// It was executed, and this is its outcome.
+    Completed(Result<Reply, String>),
+    /// It was not executed: it is run now.
+    NotExecuted,
+    /// The service can't tell. The call is held until an operator resolves it; nothing is guessed.
+    Unknown,
+}
+
+/// A call in doubt: what [`Service::recover`] has to go by.
+#[derive(Clone, Debug)]
+pub struct InDoubt {
+    /// The id of the call, as `alias/origin/transId`.
+    pub id_text: String,
+    /// What was asked.
+    pub body: Bytes,
+}
+
+/// A service behind a port alias. An `async fn(Call) -> Result<Reply>` is one.
+pub trait Service: Send + Sync + 'static {
+    /// Executes a request. It is never called twice for one id, unless the first execution ended before its
+    /// roll-forward point.
+    fn handle(&self, call: Call) -> impl Future<Output = Result<Reply>> + Send;
+
+    /// Decides about a call that was blocked ([`Call::block_request`]) when its executor died.
+    fn recover(&self, call: InDoubt, area: Area) -> impl Future<Output = Recovery> + Send {
+        let _ = (call, area);
+        async { Recovery::Unknown }
+    }
+
+    /// The array of redundant-message handlers: answers a request that came again, from what was stored with it.
+    fn redundant(&self, index: u16, arg: Bytes, call: Call) -> impl Future<Output = Result<Reply>> + Send {
+        let _ = (arg, call);
+        async move { Err(Error::failed(format!("this service has no redundant-message handler {index}"))) }
+    }
+
+    /// Called when this process takes the alias over, before the mark of service moves; so it must be quick.
+    ///
+    /// # Errors
+    /// An error makes the promotion fail; another member is tried.
+    fn promoted(&self, area: &Area) -> Result<()> {
+        let _ = area;
+        Ok(())
+    }
+
+    /// Answers a command of an operator or a test.
+    ///
+    /// # Errors
+    /// If the service knows no such command.
+    fn command(&self, area: &Area, command: &str) -> Result<String> {
+        let _ = area;
+        Err(Error::failed(format!("this service knows no command {command:?}")))
+    }
+
+    /// Counters that go with each heartbeat.
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
+
+impl<F, Fut> Service for F
+where
+    F: Fn(Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Reply>> + Send,
+{
+    fn handle(&self, call: Call) -> impl Future<Output = Result<Reply>> + Send {
+        self(call)
+    }
+}
+
+/// The outcome that is registered for what a service returned.
+pub(crate) fn outcome_of(result: Result<Reply>) -> Outcome<Bytes> {
+    match result {
+        Ok(reply) => Outcome::Reply(reply.into_bytes()),
+        Err(error) => Outcome::Failed(Bytes::from(error.to_string())),
+    }
+}
+
+/// What a user gets for an outcome.
+pub(crate) fn result_of(outcome: Outcome<Bytes>) -> Result<Reply, String> {
+    match outcome {
+        Outcome::Reply(bytes) => Ok(Reply::from(bytes)),
+        Outcome::Failed(bytes) => Err(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+impl From<RedProcess> for CoreRedProcess<Bytes> {
+    fn from(red: RedProcess) -> Self {
+        match red {
+            RedProcess::AutoReply(reply) => Self::AutoReply(Outcome::Reply(reply.into_bytes())),
+            RedProcess::Handler { index, arg } => Self::Handler { index, arg },
+        }
+    }
+}
+
+impl From<Recovery> for CoreRecovery<Bytes> {
+    fn from(recovery: Recovery) -> Self {
+        match recovery {
+            Recovery::Completed(Ok(reply)) => Self::Completed(Outcome::Reply(reply.into_bytes())),
+            Recovery::Completed(Err(text)) => Self::Completed(Outcome::Failed(Bytes::from(text))),
+            Recovery::NotExecuted => Self::NotExecuted,
+            Recovery::Unknown => Self::Unknown,
+        }
+    }
+}

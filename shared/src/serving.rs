@@ -1,0 +1,467 @@
+//! The server side of one alias in this process: feeds the protocol's server machine and does what it says.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use palib_core::ids::{AliasId, CallId, Incarnation};
+use palib_core::message::{Message, Outcome, Request};
+use palib_core::redundancy::RedProcess as CoreRedProcess;
+use palib_core::server::{
+    Asker, CallState, CallView, Effect, Input, Note, Resolution, Server, Settings, Then, Write,
+};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::call::{Call, CallHome, Waited};
+use crate::clock;
+use crate::control::{AliasStats, InDoubtDecision, TableRow, TakeoverTiming, What};
+use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
+use crate::process::Shared;
+use crate::service::{InDoubt, Service, outcome_of};
+use crate::sink::end_process;
+use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
+use crate::transport::Link;
+use crate::{Area, Error, Result};
+
+/// The server side without the type of its service.
+pub(crate) trait Serving: Send + Sync {
+    /// Requests came in on a link, in this order.
+    fn requests(&self, link: &Link, requests: &mut Vec<Request<Bytes>>);
+    /// A link is gone.
+    fn link_gone(&self, link: u64);
+    /// Jobs of this side are durable.
+    fn committed(&self, jobs: Vec<Committed>);
+    /// These aliases exist no longer.
+    fn aliases_gone(&self, aliases: Vec<AliasId>);
+    /// Begins to recover; the receiver is told when the mark of service may move.
+    fn promote(&self, blocked: Blocked) -> oneshot::Receiver<()>;
+    fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()>;
+    fn command(&self, command: &str) -> Result<String>;
+    /// Rows that are not in the stable area, or need the operator.
+    fn live_rows(&self) -> Vec<TableRow>;
+    /// How often a redundant request was found for a call.
+    fn hits(&self, id: CallId) -> u64;
+    fn stats(&self, stats: &mut AliasStats);
+}
+
+/// The blocked rows found when the area was opened.
+pub(crate) type Blocked = Vec<(palib_core::ids::SlotKey, palib_core::redundancy::Row<Bytes>)>;
+
+/// The server side of an alias that is in service here.
+pub(crate) struct ServeSide<S> {
+    me: Weak<Self>,
+    alias_name: String,
+    incarnation: Incarnation,
+    area: Area,
+    service: Arc<S>,
+    shared: Arc<Shared>,
+    runtime: Handle,
+    state: Mutex<State>,
+}
+
+struct State {
+    core: Server<Bytes>,
+    links: HashMap<u64, Link>,
+    waits: HashMap<CallId, oneshot::Sender<Waited>>,
+    /// The closure of the `Atomic` input that is being handled.
+    closure: Option<AtomicClosure>,
+    ready: Option<oneshot::Sender<()>>,
+    answered: bool,
+    received: u64,
+    refused: u64,
+    todo: VecDeque<Input<Bytes>>,
+    effects: Vec<Effect<Bytes>>,
+}
+
+impl<S: Service> ServeSide<S> {
+    pub(crate) fn new(
+        alias: AliasId,
+        alias_name: String,
+        incarnation: Incarnation,
+        area: Area,
+        service: Arc<S>,
+        shared: Arc<Shared>,
+    ) -> Arc<Self> {
+        let state = State {
+            core: Server::new(Settings {
+                alias,
+                window: WINDOW,
+                sessions_max: SESSIONS_REMEMBERED_MAX,
+                calls_max: REQUESTS_IN_HAND_MAX,
+            }),
+            links: HashMap::new(),
+            waits: HashMap::new(),
+            closure: None,
+            ready: None,
+            answered: false,
+            received: 0,
+            refused: 0,
+            todo: VecDeque::new(),
+            effects: Vec::new(),
+        };
+        let runtime = Handle::current();
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            alias_name,
+            incarnation,
+            area,
+            service,
+            shared,
+            runtime,
+            state: Mutex::new(state),
+        })
+    }
+
+    fn me(&self) -> Arc<Self> {
+        // The side lives as long as its process: it is only dropped when nothing can call it any more.
+        self.me.upgrade().expect("a side that runs is referenced by its process")
+    }
+
+    /// Feeds one input and everything that follows from it at once.
+    fn feed(&self, state: &mut State, input: Input<Bytes>) {
+        let now = clock::now();
+        state.todo.push_back(input);
+        while let Some(input) = state.todo.pop_front() {
+            let mut effects = std::mem::take(&mut state.effects);
+            state.core.handle(now, input, &mut effects);
+            for effect in effects.drain(..) {
+                self.perform(state, effect);
+            }
+            state.effects = effects;
+        }
+    }
+
+    fn perform(&self, state: &mut State, effect: Effect<Bytes>) {
+        match effect {
+            Effect::Commit { incarnation, writes, then } => self.commit(state, incarnation, writes, &then),
+            Effect::Load { key } => match self.area.store.load(key) {
+                Ok((row, mark)) => state.todo.push_back(Input::Loaded { key, row, mark }),
+                Err(error) => end_process(&self.alias_name, &error),
+            },
+            Effect::Execute { id, body } => self.execute(id, body),
+            Effect::CallHandler { id, index, arg, request } => self.call_handler(id, index, arg, request),
+            Effect::Recover { id, request } => self.recover(id, request),
+            Effect::Resume { id } => {
+                if let Some(wait) = state.waits.remove(&id) {
+                    let _ = wait.send(None);
+                }
+            }
+            Effect::Answer { asker, id, outcome, redundant } => {
+                self.answer(state, asker, id, outcome, redundant)
+            }
+            Effect::Refuse { asker, id, refusal } => {
+                state.refused += 1;
+                if let Some(link) = state.links.get(&asker.0) {
+                    let _ = link.send_message(&Message::Refused { id, refusal });
+                }
+            }
+            Effect::Ready => {
+                if let Some(ready) = state.ready.take() {
+                    let _ = ready.send(());
+                }
+            }
+            Effect::Note(note) => self.note(note),
+        }
+    }
+
+    fn commit(&self, state: &mut State, incarnation: Incarnation, writes: Vec<Write<Bytes>>, then: &[Then]) {
+        let writes = writes
+            .into_iter()
+            .map(|write| match write {
+                Write::PutRow { key, row } => AreaWrite::Row { key, row },
+                Write::Atomic { key, id, digest } => {
+                    let run = state.closure.take().expect("an atomic commit follows its own input at once");
+                    AreaWrite::Atomic { key, id, digest, run }
+                }
+                Write::PutMark { source, mark } => AreaWrite::Mark { source, mark },
+                Write::DropSource { source } => AreaWrite::DropSource { source },
+            })
+            .collect();
+        let token = match then.first() {
+            Some(Then::Stable { id }) => Token::Row(*id),
+            Some(Then::StableBlock { id }) => Token::Block(*id),
+            None => Token::Other(0),
+        };
+        self.area.store.submit(Job { incarnation, writes, token });
+    }
+
+    fn answer(&self, state: &mut State, asker: Asker, id: CallId, outcome: Outcome<Bytes>, redundant: bool) {
+        if redundant {
+            self.shared.trace.push(What::RedundancyFound {
+                call: self.shared.directory.id_text(id),
+                alias: self.alias_name.clone(),
+                process_type: "AUTO_REPLY".to_owned(),
+            });
+        }
+        if let Some(link) = state.links.get(&asker.0) {
+            let _ = link.send_message(&Message::Answer { id, outcome, redundant });
+        }
+        if !state.answered {
+            state.answered = true;
+            self.shared.trace.push(What::FirstReply {
+                alias: self.alias_name.clone(),
+                incarnation: self.incarnation.0,
+                timing: TakeoverTiming::default(),
+            });
+        }
+    }
+
+    fn note(&self, note: Note) {
+        let text = |id| self.shared.directory.id_text(id);
+        let alias = self.alias_name.clone();
+        match note {
+            // Counted by the machine; what was answered is traced where it is sent.
+            Note::Redundant { .. } => {}
+            Note::Held { id } => self.shared.trace.push(What::RedundancyFound {
+                call: text(id),
+                alias,
+                process_type: "held".to_owned(),
+            }),
+            Note::InDoubt { id } => {
+                tracing::warn!(call = %text(id), alias = %alias, "in doubt: an operator must resolve this call");
+                self.shared.trace.push(What::InDoubt { call: text(id), alias });
+            }
+            Note::Stale { id } => self.shared.trace.push(What::Stale { call: text(id), alias }),
+        }
+    }
+
+    fn execute(&self, id: CallId, body: Bytes) {
+        let me = self.me();
+        self.runtime.spawn(async move {
+            let call = Call { home: me.clone(), id, body };
+            let ended = AssertUnwindSafe(me.service.handle(call)).catch_unwind().await;
+            let input = match ended {
+                Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
+                Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
+            };
+            me.feed(&mut me.state.lock(), input);
+        });
+    }
+
+    fn call_handler(&self, id: CallId, index: u16, arg: Bytes, request: Bytes) {
+        self.shared.trace.push(What::RedundancyFound {
+            call: self.shared.directory.id_text(id),
+            alias: self.alias_name.clone(),
+            process_type: format!("HANDLER {index}"),
+        });
+        let me = self.me();
+        self.runtime.spawn(async move {
+            let call = Call { home: me.clone(), id, body: request };
+            let ended = AssertUnwindSafe(me.service.redundant(index, arg, call)).catch_unwind().await;
+            let outcome = match ended {
+                Ok(result) => outcome_of(result),
+                Err(panic) => Outcome::Failed(panic_text(panic.as_ref())),
+            };
+            me.feed(&mut me.state.lock(), Input::HandlerAnswered { id, outcome });
+        });
+    }
+
+    fn recover(&self, id: CallId, request: Bytes) {
+        let me = self.me();
+        self.runtime.spawn(async move {
+            let id_text = me.shared.directory.id_text(id);
+            let call = InDoubt { id_text: id_text.clone(), body: request };
+            let recovery = AssertUnwindSafe(me.service.recover(call, me.area.clone())).catch_unwind().await;
+            let recovery = recovery.unwrap_or(crate::Recovery::Unknown);
+            let how = match &recovery {
+                crate::Recovery::Completed(_) => Some("recovered: it was executed"),
+                crate::Recovery::NotExecuted => Some("recovered: it was not executed and runs now"),
+                crate::Recovery::Unknown => None,
+            };
+            if let Some(how) = how {
+                let alias = me.alias_name.clone();
+                me.shared.trace.push(What::Resolved { call: id_text, alias, how: how.to_owned() });
+            }
+            me.feed(&mut me.state.lock(), Input::Recovered { id, recovery: recovery.into() });
+        });
+    }
+
+    fn wait_for(&self, state: &mut State, id: CallId) -> oneshot::Receiver<Waited> {
+        let (tell, told) = oneshot::channel();
+        state.waits.insert(id, tell);
+        told
+    }
+}
+
+impl<S: Service> Serving for ServeSide<S> {
+    fn requests(&self, link: &Link, requests: &mut Vec<Request<Bytes>>) {
+        let mut state = self.state.lock();
+        let asker = Asker(link.number());
+        if !state.links.contains_key(&asker.0) {
+            state.links.insert(asker.0, link.clone());
+        }
+        for request in requests.drain(..) {
+            state.received += 1;
+            let digest = xxh3_128(&request.body);
+            self.feed(&mut state, Input::Request { asker, request, digest });
+        }
+    }
+
+    fn link_gone(&self, link: u64) {
+        let mut state = self.state.lock();
+        if state.links.remove(&link).is_some() {
+            self.feed(&mut state, Input::AskerGone { asker: Asker(link) });
+        }
+    }
+
+    fn committed(&self, jobs: Vec<Committed>) {
+        let mut state = self.state.lock();
+        for Committed { token, outcome } in jobs {
+            match token {
+                Token::Row(id) => {
+                    let wait = state.waits.remove(&id);
+                    if let Some(wait) = wait {
+                        let _ = wait.send(outcome.clone());
+                    }
+                    self.feed(&mut state, Input::Stable { id, outcome });
+                }
+                Token::Block(id) => self.feed(&mut state, Input::StableBlock { id }),
+                Token::Outbox(_) | Token::Other(_) => {}
+            }
+        }
+    }
+
+    fn aliases_gone(&self, aliases: Vec<AliasId>) {
+        self.feed(&mut self.state.lock(), Input::AliasesGone { aliases });
+    }
+
+    fn promote(&self, blocked: Blocked) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        if let Err(error) = self.service.promoted(&self.area) {
+            tracing::error!(alias = %self.alias_name, %error, "the service refused its promotion");
+            return told;
+        }
+        let mut state = self.state.lock();
+        state.ready = Some(tell);
+        self.feed(&mut state, Input::Promoted { incarnation: self.incarnation, blocked });
+        told
+    }
+
+    fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()> {
+        let mut state = self.state.lock();
+        let text = self.shared.directory.id_text(id);
+        if !state.core.call(id).is_some_and(|call| call.state == CallState::InDoubt) {
+            return Err(Error::UnknownCall(format!("{text} (it is not in doubt at {})", self.alias_name)));
+        }
+        let (resolution, how) = match decision {
+            InDoubtDecision::Reply(text) => {
+                (Resolution::Outcome(Outcome::Reply(Bytes::from(text))), "an operator gave the reply")
+            }
+            InDoubtDecision::Fail(text) => {
+                (Resolution::Outcome(Outcome::Failed(Bytes::from(text))), "an operator declared it failed")
+            }
+            InDoubtDecision::Rerun => (Resolution::Rerun, "an operator had it executed again"),
+        };
+        let alias = self.alias_name.clone();
+        self.shared.trace.push(What::Resolved { call: text, alias, how: how.to_owned() });
+        self.feed(&mut state, Input::Resolve { id, resolution });
+        Ok(())
+    }
+
+    fn command(&self, command: &str) -> Result<String> {
+        self.service.command(&self.area, command)
+    }
+
+    fn live_rows(&self) -> Vec<TableRow> {
+        let state = self.state.lock();
+        let mut calls: Vec<CallView<'_, Bytes>> = state.core.calls().collect();
+        calls.sort_by_key(|call| call.state != CallState::InDoubt);
+        let row = |call: CallView<'_, Bytes>| TableRow {
+            id: self.shared.directory.id_text(call.id),
+            state: state_text(call.state).to_owned(),
+            process_type: String::new(),
+            hits: u64::from(state.core.hits(call.id)),
+            written_unix_ms: 0,
+            text: std::str::from_utf8(call.body).ok().map(str::to_owned),
+            hex: None,
+            failed: false,
+            digest: format!("{:032x}", call.digest),
+        };
+        calls.into_iter().map(row).collect()
+    }
+
+    fn hits(&self, id: CallId) -> u64 {
+        u64::from(self.state.lock().core.hits(id))
+    }
+
+    fn stats(&self, stats: &mut AliasStats) {
+        let state = self.state.lock();
+        stats.received = state.received;
+        stats.refused = state.refused;
+        let counts = state.core.counts();
+        stats.executed = counts.executed;
+        stats.redundant = counts.redundant;
+        let in_doubt = state.core.calls().filter(|call| call.state == CallState::InDoubt).count();
+        stats.in_doubt = in_doubt as u32;
+        stats.executing = (state.core.calls_len() - in_doubt) as u32;
+        stats.held = state.core.held_len() as u32;
+        drop(state);
+        for (name, value) in self.service.counters() {
+            stats.counters.insert(name.to_owned(), value);
+        }
+    }
+}
+
+impl<S: Service> CallHome for ServeSide<S> {
+    fn area(&self) -> &Area {
+        &self.area
+    }
+
+    fn source_name(&self, id: CallId) -> String {
+        self.shared.directory.name(id.source)
+    }
+
+    fn id_text(&self, id: CallId) -> String {
+        self.shared.directory.id_text(id)
+    }
+
+    fn atomic(&self, id: CallId, run: AtomicClosure) -> oneshot::Receiver<Waited> {
+        let mut state = self.state.lock();
+        let told = self.wait_for(&mut state, id);
+        state.closure = Some(run);
+        self.feed(&mut state, Input::Atomic { id });
+        if state.closure.take().is_some() {
+            // The machine asked for no commit: the call has an outcome already. The handler gets an error.
+            state.waits.remove(&id);
+        }
+        told
+    }
+
+    fn block(&self, id: CallId) -> oneshot::Receiver<Waited> {
+        let mut state = self.state.lock();
+        let told = self.wait_for(&mut state, id);
+        self.feed(&mut state, Input::BlockRequest { id });
+        told
+    }
+
+    fn set_red_process(&self, id: CallId, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited> {
+        let mut state = self.state.lock();
+        let told = self.wait_for(&mut state, id);
+        self.feed(&mut state, Input::SetRedProcess { id, red });
+        told
+    }
+}
+
+fn state_text(state: CallState) -> &'static str {
+    match state {
+        CallState::Executing => "executing",
+        CallState::Blocked => "blocked",
+        CallState::Committing => "committing",
+        CallState::HandlerRegistered => "handler",
+        CallState::Recovering => "recovering",
+        CallState::InDoubt => "in_doubt",
+        CallState::Answering => "answering",
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text =
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
+    Bytes::from(format!("the service panicked: {text}"))
+}
