@@ -1,9 +1,11 @@
 //! The command line: one file per command.
 
 mod aliases;
+mod call;
 mod check;
 mod completions;
 mod context;
+mod demo;
 mod down;
 mod events;
 mod failure;
@@ -13,6 +15,7 @@ mod output;
 mod parts;
 mod ps;
 mod resolve;
+mod run;
 mod table;
 mod up;
 
@@ -42,6 +45,10 @@ enum Command {
     Ls(ls::Ls),
     /// Stop a cluster; no process of it is left
     Down(down::Down),
+    /// Run a cluster without a screen: load it, injure it, verify, and sum up
+    Run(run::Run),
+    /// List the demos, or play the tour of one without a screen
+    Demo(demo::Demo),
     /// The processes
     Ps(ps::Ps),
     /// The port alias table
@@ -66,6 +73,8 @@ enum Command {
     Defect(inject::DefectCommand),
     /// Let everything go on that was stopped
     Heal(inject::Heal),
+    /// Make one exactly-once call
+    Call(call::Call),
     /// Decide about a call that is in doubt
     Resolve(resolve::Resolve),
     /// Judge a recorded history: exactly once and linearizable, or not and why
@@ -102,6 +111,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Up(command) => block_on(command.run(context)),
         Command::Ls(command) => command.run(context),
         Command::Down(command) => block_on(command.run(context)),
+        Command::Run(command) => block_on(command.run(context)),
+        Command::Demo(command) => block_on(command.run(context)),
         Command::Ps(command) => block_on(command.run(context)),
         Command::Aliases(command) => block_on(command.run(context)),
         Command::Table(command) => block_on(command.run(context)),
@@ -114,6 +125,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::AddBackup(command) => block_on(command.run(context)),
         Command::Defect(command) => block_on(command.run(context)),
         Command::Heal(command) => block_on(command.run(context)),
+        Command::Call(command) => block_on(command.run(context)),
         Command::Resolve(command) => block_on(command.run(context)),
         Command::Check(command) => command.run(context),
         Command::Completions(command) => command.run(),

@@ -1,0 +1,223 @@
+//! The callers of a run: how they are told to call, to stop, and to say what came of it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use palib::control::{Answer, OperatorAnswer, OperatorRequest, Query};
+use serde_json::{Value, json};
+
+use super::summary::Gathered;
+use super::verify::Redundant;
+use super::{RunError, RunOptions, Stage};
+use crate::operator::OperatorClient;
+use crate::world::World;
+
+/// How long the callers may ask again for calls whose outcome is unknown.
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+/// How long an order may take to reach a caller: somebody may just be taking over.
+const ORDER_WITHIN: Duration = Duration::from_secs(20);
+
+/// The caller aliases of a run.
+#[derive(Debug)]
+pub struct Load {
+    callers: Vec<String>,
+    servers: Vec<String>,
+}
+
+/// What callers and servers count in their stable areas.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Calls that ended with a reply.
+    pub acked: u64,
+    /// Calls that ended with a failure of the service's own.
+    pub failed: u64,
+    /// Calls without an outcome.
+    pub unknown: u64,
+    /// `acked` by the alias called.
+    pub acked_by_target: BTreeMap<String, u64>,
+    /// Calls that ended with a failure, by the alias called.
+    pub failed_by_target: BTreeMap<String, u64>,
+    /// Calls put into the outbox, by the alias called.
+    pub issued_by_target: BTreeMap<String, u64>,
+    /// Effects by the alias called.
+    pub effects: BTreeMap<String, u64>,
+}
+
+impl Load {
+    /// Orders the load.
+    ///
+    /// # Errors
+    /// If a caller does not take the order.
+    pub async fn start(client: &OperatorClient, options: &RunOptions) -> Result<Self, RunError> {
+        let mut order = serde_json::Map::new();
+        order.insert("seed".to_owned(), json!(options.seed));
+        if let Some(rate) = options.rate {
+            order.insert("rate".to_owned(), json!(rate));
+        }
+        if let Some(callers) = options.callers {
+            order.insert("callers".to_owned(), json!(callers));
+        }
+        let callers: Vec<String> =
+            options.file.aliases_of_kind("caller").into_iter().map(str::to_owned).collect();
+        for alias in &callers {
+            tell(client, alias, &json!({ "load": order }).to_string()).await?;
+        }
+        let servers =
+            ["counter", "ledger", "files"].iter().flat_map(|kind| options.file.aliases_of_kind(kind));
+        Ok(Self { callers, servers: servers.map(str::to_owned).collect() })
+    }
+
+    /// No new calls from now on.
+    ///
+    /// # Errors
+    /// If a caller does not take the order.
+    pub async fn stop(&self, client: &OperatorClient) -> Result<(), RunError> {
+        for alias in &self.callers {
+            tell(client, alias, "pause").await?;
+        }
+        Ok(())
+    }
+
+    /// Heals everything, lets the callers ask until no outcome is unknown, and reads what all of them count. The time
+    /// for it is bounded: what is unknown then stays so, and the verdict says it.
+    ///
+    /// # Errors
+    /// If the FTM does not answer, or a caller or server does not.
+    pub async fn settle(
+        &self,
+        stage: &mut Stage,
+        gathered: &mut Gathered,
+        redundant: &mut Redundant,
+    ) -> Result<Totals, RunError> {
+        let until = Instant::now() + SETTLE_WITHIN;
+        let mut unknown = 0;
+        loop {
+            stage.heal().await?;
+            let client = stage.client().clone();
+            let drain = drain(&client, &self.callers);
+            tokio::pin!(drain);
+            let drained = loop {
+                tokio::select! {
+                    drained = &mut drain => break drained,
+                    events = stage.next() => {
+                        let events = events?;
+                        gathered.take(&events, stage.began_unix_ms);
+                        redundant.take(&events);
+                    }
+                }
+            };
+            match drained {
+                Ok(0) => break,
+                Ok(left) => unknown = left,
+                Err(error) if Instant::now() >= until => return Err(error),
+                Err(error) => tracing::info!("while draining: {error}"),
+            }
+            if Instant::now() >= until {
+                tracing::warn!("{unknown} calls are still unknown");
+                break;
+            }
+        }
+        self.measure(stage, gathered, redundant).await
+    }
+
+    /// What everybody counts, as of a heartbeat after this moment.
+    async fn measure(
+        &self,
+        stage: &mut Stage,
+        gathered: &mut Gathered,
+        redundant: &mut Redundant,
+    ) -> Result<Totals, RunError> {
+        let asked_ns = palib::clock::monotonic_ns();
+        let fresh = |world: &World| {
+            self.callers.iter().chain(&self.servers).all(|alias| {
+                let active = world.aliases.get(alias).and_then(|row| row.in_service());
+                let process = active.and_then(|active| world.processes.get(&active.process));
+                process.is_some_and(|process| process.stats.at_ns > asked_ns)
+            })
+        };
+        let wait = async {
+            while !fresh(&stage.world) {
+                let events = stage.next().await?;
+                gathered.take(&events, stage.began_unix_ms);
+                redundant.take(&events);
+            }
+            Ok::<(), RunError>(())
+        };
+        match tokio::time::timeout(ORDER_WITHIN, wait).await {
+            Ok(waited) => waited?,
+            Err(_) => {
+                let what = "a heartbeat of every member in service";
+                return Err(RunError::TookTooLong { what, within: ORDER_WITHIN, now: stage.in_words() });
+            }
+        }
+        Ok(totals(&stage.world, &self.callers, &self.servers))
+    }
+}
+
+fn totals(world: &World, callers: &[String], servers: &[String]) -> Totals {
+    let mut totals = Totals::default();
+    let counters = |alias: &str| {
+        let of_alias = world.active_stats(Some(alias)).flat_map(|stats| stats.counters.clone());
+        of_alias.collect::<Vec<(String, u64)>>()
+    };
+    for (name, value) in callers.iter().flat_map(|caller| counters(caller)) {
+        let Some((count, target)) = name.split_once(':') else { continue };
+        let target = target.to_owned();
+        match count {
+            "acked" => {
+                totals.acked += value;
+                *totals.acked_by_target.entry(target).or_default() += value;
+            }
+            "failed" => {
+                totals.failed += value;
+                *totals.failed_by_target.entry(target).or_default() += value;
+            }
+            "issued" => *totals.issued_by_target.entry(target).or_default() += value,
+            _ => {}
+        }
+    }
+    let issued: u64 = totals.issued_by_target.values().sum();
+    totals.unknown = issued.saturating_sub(totals.acked + totals.failed);
+    for server in servers {
+        let effects = counters(server).into_iter().find(|(name, _)| name == "effects");
+        totals.effects.insert(server.clone(), effects.map_or(0, |(_, value)| value));
+    }
+    totals
+}
+
+/// Asks every caller to finish; returns how many calls are still without an outcome.
+async fn drain(client: &OperatorClient, callers: &[String]) -> Result<u64, RunError> {
+    let mut unknown = 0;
+    for alias in callers {
+        let answer = tell(client, alias, "drain").await?;
+        let status: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let nonsense = || RunError::Nonsense {
+            process: alias.clone(),
+            command: "drain".to_owned(),
+            answer: answer.clone(),
+        };
+        let number = |name: &str| status.get(name).and_then(Value::as_u64).ok_or_else(nonsense);
+        if status.get("drained") != Some(&Value::Bool(true)) {
+            unknown += number("issued")?.saturating_sub(number("acked")? + number("failed")?).max(1);
+        }
+    }
+    Ok(unknown)
+}
+
+/// Tells a caller something, also if it is just being taken over.
+async fn tell(client: &OperatorClient, alias: &str, command: &str) -> Result<String, RunError> {
+    let until = Instant::now() + ORDER_WITHIN;
+    loop {
+        let query = Query::Service { alias: alias.to_owned(), command: command.to_owned() };
+        match client.request(OperatorRequest::Query { alias: alias.to_owned(), query }).await {
+            Ok(OperatorAnswer::Query(Answer::Service(answer))) => return Ok(answer),
+            Ok(other) => {
+                let (process, command) = (alias.to_owned(), command.to_owned());
+                return Err(RunError::Nonsense { process, command, answer: format!("{other:?}") });
+            }
+            Err(error) if Instant::now() >= until => return Err(error.into()),
+            Err(error) => tracing::debug!("{alias}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,232 @@
+//! Storms: kills and hangs by seed, of clients and servers, members in service and backups.
+//!
+//! A storm never takes the last member that could go on: an alias with nobody left would prove nothing about
+//! takeovers. It does like to hit who has just taken over, because that is where mistakes hide.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use palib::control::{AliasRow, MemberState};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::inject::between;
+use crate::defect::{Injury, Target};
+use crate::world::World;
+
+/// The events tell of a strike after some milliseconds; until then the victim counts as struck.
+const NEWS_TAKES: Duration = Duration::from_millis(150);
+/// Of ten takeovers so many are followed by a strike at whoever has just taken over.
+const FOLLOWED_OF_TEN: u32 = 3;
+/// If that was not possible within this time it is let be.
+const FOLLOW_WITHIN: Duration = Duration::from_secs(2);
+
+/// A storm.
+pub struct Storm {
+    random: StdRng,
+    rate: f64,
+    suspect_after: Duration,
+    /// When the next strike is due.
+    next: Instant,
+    /// Processes that can't be counted on, and until when.
+    struck: BTreeMap<String, Instant>,
+    /// An alias whose next active is to be struck at once, and until when.
+    follow: Option<(String, Instant)>,
+}
+
+impl Storm {
+    /// A storm of so many strikes a second.
+    #[must_use]
+    pub fn new(seed: u64, rate: f64, suspect_after: Duration, now: Instant) -> Self {
+        let random = StdRng::seed_from_u64(seed);
+        let mut storm =
+            Self { random, rate, suspect_after, next: now, struck: BTreeMap::new(), follow: None };
+        storm.next = now + storm.pause();
+        storm
+    }
+
+    /// When to ask [`Self::strike`] again at the latest.
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Instant {
+        // A strike that waits for a moment at which it is allowed is tried again soon.
+        self.next.max(now + Duration::from_millis(10))
+    }
+
+    /// What to do now, if anything. Ask when it is due, and after each event.
+    pub fn strike(&mut self, world: &World, now: Instant) -> Option<Injury> {
+        self.struck.retain(|_, until| *until > now);
+        let victims = self.victims(world);
+        if let Some((alias, until)) = self.follow.clone() {
+            let active = world.aliases.get(&alias).and_then(AliasRow::in_service);
+            let victim =
+                active.and_then(|active| victims.iter().find(|victim| victim.process == active.process));
+            if now >= until {
+                self.follow = None;
+            } else if let Some(victim) = victim.cloned() {
+                self.follow = None;
+                return Some(self.kill(victim, now));
+            }
+        }
+        if now < self.next || victims.is_empty() {
+            return None;
+        }
+        self.next = now + self.pause();
+        // Members in service are hit three times as often as backups: they are where calls are.
+        let weight = |victim: &Victim| if victim.in_service.is_some() { 3 } else { 1 };
+        let mut at = self.random.random_range(0..victims.iter().map(weight).sum::<u32>());
+        let victim = victims.into_iter().find(|victim| {
+            let hit = at < weight(victim);
+            at = at.saturating_sub(weight(victim));
+            hit
+        })?;
+        let killed = self.random.random_range(0..10) < 6;
+        Some(if killed { self.kill(victim, now) } else { self.hang(victim, now) })
+    }
+
+    fn kill(&mut self, victim: Victim, now: Instant) -> Injury {
+        self.struck.insert(victim.process.clone(), now + NEWS_TAKES);
+        if let Some(alias) = victim.in_service
+            && self.random.random_range(0..10) < FOLLOWED_OF_TEN
+        {
+            self.follow = Some((alias, now + FOLLOW_WITHIN));
+        }
+        Injury::Kill(Target(victim.process))
+    }
+
+    /// Half of the hangs are too short for a suspicion, half are longer than it.
+    fn hang(&mut self, victim: Victim, now: Instant) -> Injury {
+        let of = |share: f64| self.suspect_after.mul_f64(share);
+        let (least, most) = if self.random.random() { (of(0.1), of(0.6)) } else { (of(1.5), of(4.0)) };
+        let span = between(&mut self.random, least, most);
+        let span = Duration::from_millis(span.as_millis() as u64);
+        self.struck.insert(victim.process.clone(), now + span + NEWS_TAKES);
+        Injury::Hang { target: Target(victim.process), span: Some(span) }
+    }
+
+    /// Whoever may be struck: in each of its aliases somebody else could go on.
+    fn victims(&self, world: &World) -> Vec<Victim> {
+        let able = |process: &str, state| {
+            matches!(state, MemberState::InService | MemberState::Backup)
+                && !self.struck.contains_key(process)
+        };
+        let mut victims: BTreeMap<&str, Option<Victim>> = BTreeMap::new();
+        for row in world.aliases.values() {
+            // While nobody is in service the one who takes over must not be left without a backup.
+            let able: Vec<_> =
+                row.members.iter().filter(|member| able(&member.process, member.state)).collect();
+            let settled = row.in_service().is_some() && able.len() >= 2;
+            for member in &row.members {
+                let process = member.process.as_str();
+                let entry = victims
+                    .entry(process)
+                    .or_insert_with(|| Some(Victim { process: process.to_owned(), in_service: None }));
+                if !settled || !able.iter().any(|able| able.process == process) {
+                    *entry = None;
+                } else if let Some(victim) = entry
+                    && member.in_service
+                {
+                    victim.in_service = Some(row.alias.clone());
+                }
+            }
+        }
+        victims.into_values().flatten().collect()
+    }
+
+    fn pause(&mut self) -> Duration {
+        Duration::from_secs_f64(self.random.random_range(0.5..1.5) / self.rate)
+    }
+}
+
+/// A process that may be struck, and an alias that it is in service for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Victim {
+    process: String,
+    in_service: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use palib::control::MemberRow;
+
+    use super::*;
+
+    fn member(process: &str, state: MemberState) -> MemberRow {
+        MemberRow {
+            port: 1,
+            process: process.to_owned(),
+            process_id: 1,
+            pid: Some(1),
+            address: None,
+            in_service: state == MemberState::InService,
+            state,
+            since_unix_ms: 0,
+            why: String::new(),
+        }
+    }
+
+    fn world(aliases: &[(&str, &[(&str, MemberState)])]) -> World {
+        let mut world = World::default();
+        let row = |(number, (alias, members)): (usize, &(&str, &[(&str, MemberState)]))| AliasRow {
+            alias: (*alias).to_owned(),
+            alias_id: number as u32 + 1,
+            kind: "counter".to_owned(),
+            incarnation: 1,
+            site: 1,
+            members: members.iter().map(|(process, state)| member(process, *state)).collect(),
+        };
+        world.seed(aliases.iter().enumerate().map(row).collect());
+        world
+    }
+
+    fn strikes(world: &World, count: usize) -> Vec<Injury> {
+        let mut now = Instant::now();
+        let mut storm = Storm::new(7, 2.0, Duration::from_millis(600), now);
+        let mut found = Vec::new();
+        for _ in 0..100_000 {
+            now += Duration::from_millis(10);
+            found.extend(storm.strike(world, now));
+            if found.len() == count {
+                break;
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_last_member_that_could_go_on_is_never_struck() {
+        use MemberState::{Backup, Dead, InService, Promoting, Starting};
+        for members in [
+            &[("a-1", InService), ("a-2", Dead)][..],
+            &[("a-1", InService), ("a-2", Starting)],
+            &[("a-1", Promoting), ("a-2", Backup)],
+            &[("a-1", InService)],
+        ] {
+            assert_eq!(strikes(&world(&[("a", members)]), 1), [], "{members:?}");
+        }
+        // The shared process is the only member of b, so it is spared in a too.
+        let shared = world(&[("a", &[("p-1", InService), ("p-2", Backup)]), ("b", &[("p-1", InService)])]);
+        let spared = strikes(&shared, 20);
+        assert!(!spared.is_empty());
+        let names = spared.iter().map(|injury| match injury {
+            Injury::Kill(target) | Injury::Hang { target, .. } => target.0.as_str(),
+            other => panic!("{other}"),
+        });
+        assert!(names.into_iter().all(|name| name == "p-2"));
+    }
+
+    #[test]
+    fn a_storm_kills_and_hangs_shorter_and_longer_than_suspicion_and_repeats_by_seed() {
+        let world = world(&[("a", &[("a-1", MemberState::InService), ("a-2", MemberState::Backup)])]);
+        let found = strikes(&world, 200);
+        assert_eq!(found.len(), 200);
+        assert_eq!(found, strikes(&world, 200));
+        let suspicion = Duration::from_millis(600);
+        let spans = found.iter().filter_map(|injury| match injury {
+            Injury::Hang { span, .. } => *span,
+            _ => None,
+        });
+        let (short, long): (Vec<_>, Vec<_>) = spans.partition(|span| *span < suspicion);
+        assert!(short.len() > 20 && long.len() > 20);
+        assert!(found.iter().filter(|injury| matches!(injury, Injury::Kill(_))).count() > 80);
+    }
+}

@@ -1,0 +1,265 @@
+//! What came of a run: the one JSON object that programs read, and the lines that people read.
+
+use std::collections::BTreeMap;
+
+use palib::control::{Event, TakeoverTiming, What};
+use serde::Serialize;
+
+use crate::units::{count, micros};
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// `clean`, or `not clean: ` and why in a few words.
+    pub verdict: String,
+    /// The cluster.
+    pub cluster: String,
+    /// The seed.
+    pub seed: u64,
+    /// How long the load and the defects lasted.
+    pub elapsed_ms: u64,
+    /// The calls.
+    pub calls: Calls,
+    /// Effects counted at the servers, from their stable areas.
+    pub effects: u64,
+    /// Requests that were recognised as redundantly sent and not executed again.
+    pub suppressed: u64,
+    /// Acknowledged calls without an effect.
+    pub lost: u64,
+    /// Effects without a call.
+    pub doubled: u64,
+    /// The defects that were injected.
+    pub defects: Vec<DefectDone>,
+    /// The takeovers.
+    pub takeovers: Vec<Takeover>,
+    /// How long calls took, retries and takeovers included.
+    pub latency_us: Latency,
+    /// Everything that contradicts exactly-once.
+    pub violations: Vec<serde_json::Value>,
+}
+
+/// How calls ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    /// With a reply.
+    pub acked: u64,
+    /// With a failure of the service's own.
+    pub failed: u64,
+    /// Nobody knows, although it was asked again and again.
+    pub unknown: u64,
+}
+
+/// A defect that was injected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DefectDone {
+    /// Its id in the ledger.
+    pub id: String,
+    /// What, in the language of defects.
+    pub spec: String,
+    /// When, since the run began.
+    pub at_ms: u64,
+}
+
+/// A takeover and where its time went; parts that were not measured are null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Takeover {
+    /// The alias.
+    pub alias: String,
+    /// Why.
+    pub cause: String,
+    /// The incarnation it began.
+    pub incarnation: u64,
+    /// The split.
+    #[serde(flatten)]
+    pub timing: TakeoverTiming,
+}
+
+/// How long calls took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: u64,
+    /// The 99th percentile.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+impl Latency {
+    /// Of these, in any order.
+    #[must_use]
+    pub fn of(mut us: Vec<u64>) -> Self {
+        us.sort_unstable();
+        let at = |share: f64| {
+            us.get(((us.len() as f64 * share) as usize).min(us.len().saturating_sub(1))).copied()
+        };
+        Self { p50: at(0.5).unwrap_or(0), p99: at(0.99).unwrap_or(0), max: us.last().copied().unwrap_or(0) }
+    }
+}
+
+/// Gathers takeovers and defects from the events, however many there are.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    takeovers: BTreeMap<(String, u64), Takeover>,
+    order: Vec<(String, u64)>,
+    /// The defects so far.
+    pub defects: Vec<DefectDone>,
+}
+
+impl Gathered {
+    /// Takes events in.
+    pub fn take(&mut self, events: &[Event], began_unix_ms: u64) {
+        for event in events {
+            match &event.what {
+                What::TakeoverStarted { alias, incarnation, cause, .. } if cause != "first start" => {
+                    let key = (alias.clone(), *incarnation);
+                    let timing = TakeoverTiming::default();
+                    let (alias, cause) = (alias.clone(), cause.clone());
+                    let takeover = Takeover { alias, cause, incarnation: *incarnation, timing };
+                    if self.takeovers.insert(key.clone(), takeover).is_none() {
+                        self.order.push(key);
+                    }
+                }
+                What::InService { alias, incarnation, timing, .. }
+                | What::FirstReply { alias, incarnation, timing } => {
+                    if let Some(takeover) = self.takeovers.get_mut(&(alias.clone(), *incarnation)) {
+                        merge(&mut takeover.timing, timing);
+                    }
+                }
+                What::Defect { id, spec } => self.defects.push(DefectDone {
+                    id: id.clone(),
+                    spec: spec.clone(),
+                    at_ms: event.unix_ms.saturating_sub(began_unix_ms),
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    /// The takeovers in the order in which they began.
+    #[must_use]
+    pub fn takeovers(&self) -> Vec<Takeover> {
+        self.order.iter().filter_map(|key| self.takeovers.get(key).cloned()).collect()
+    }
+}
+
+/// Later events tell more; none of them takes anything back.
+fn merge(into: &mut TakeoverTiming, from: &TakeoverTiming) {
+    let TakeoverTiming { detect_us, fence_us, open_us, recover_us, mark_us, first_reply_us, blackout_us } =
+        from;
+    for (into, from) in [
+        (&mut into.detect_us, detect_us),
+        (&mut into.fence_us, fence_us),
+        (&mut into.open_us, open_us),
+        (&mut into.recover_us, recover_us),
+        (&mut into.mark_us, mark_us),
+        (&mut into.first_reply_us, first_reply_us),
+        (&mut into.blackout_us, blackout_us),
+    ] {
+        *into = from.or(*into);
+    }
+}
+
+impl Summary {
+    /// Whether nothing contradicts exactly-once.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.verdict == "clean"
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let Calls { acked, failed, unknown } = self.calls;
+        let seconds = self.elapsed_ms as f64 / 1000.0;
+        let mut lines = vec![
+            format!("verdict     {}", self.verdict),
+            format!(
+                "calls       {} acknowledged, {} failed, {} unknown in {seconds:.1} s",
+                count(acked),
+                count(failed),
+                count(unknown)
+            ),
+            format!(
+                "effects     {} at the servers: {} lost, {} doubled; {} redundant requests suppressed",
+                count(self.effects),
+                self.lost,
+                self.doubled,
+                count(self.suppressed)
+            ),
+            format!(
+                "latency     p50 {}, p99 {}, max {}",
+                micros(self.latency_us.p50),
+                micros(self.latency_us.p99),
+                micros(self.latency_us.max)
+            ),
+            format!("defects     {}", self.defects.len()),
+            format!("takeovers   {}", self.takeovers.len()),
+        ];
+        for cause in ["killed", "hung", "exited"] {
+            let of = self.takeovers.iter().filter(|takeover| takeover.cause == cause);
+            let blackouts: Vec<u64> = of.filter_map(|takeover| takeover.timing.blackout_us).collect();
+            if !blackouts.is_empty() {
+                let (many, black) = (blackouts.len(), Latency::of(blackouts));
+                let (p50, max) = (micros(black.p50), micros(black.max));
+                lines.push(format!("  {cause:<9} {many}, blackout p50 {p50}, max {max}"));
+            }
+        }
+        lines.extend(self.violations.iter().map(|violation| format!("violation   {violation}")));
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(unix_ms: u64, what: What) -> Event {
+        Event { seq: 1, at_ns: 0, unix_ms, process: "ftm".to_owned(), what }
+    }
+
+    #[test]
+    fn a_takeover_is_put_together_from_its_events() {
+        let timing =
+            |open_us, blackout_us| TakeoverTiming { open_us, blackout_us, ..TakeoverTiming::default() };
+        let started = |cause: &str, incarnation| What::TakeoverStarted {
+            alias: "a".to_owned(),
+            incarnation,
+            from: None,
+            to: "a-2".to_owned(),
+            cause: cause.to_owned(),
+        };
+        let mut gathered = Gathered::default();
+        gathered.take(
+            &[
+                event(0, started("first start", 1)),
+                event(5, What::Defect { id: "K1".to_owned(), spec: "kill a".to_owned() }),
+                event(6, started("killed", 2)),
+                event(
+                    7,
+                    What::InService {
+                        alias: "a".to_owned(),
+                        incarnation: 2,
+                        member: "a-2".to_owned(),
+                        timing: timing(Some(3), None),
+                    },
+                ),
+                event(
+                    8,
+                    What::FirstReply { alias: "a".to_owned(), incarnation: 2, timing: timing(None, Some(9)) },
+                ),
+            ],
+            1,
+        );
+        let takeovers = gathered.takeovers();
+        assert_eq!(takeovers.len(), 1);
+        assert_eq!((takeovers[0].timing.open_us, takeovers[0].timing.blackout_us), (Some(3), Some(9)));
+        assert_eq!(gathered.defects[0].at_ms, 4);
+    }
+
+    #[test]
+    fn latencies_of_nothing_are_nothing() {
+        assert_eq!(Latency::of(Vec::new()), Latency::default());
+        assert_eq!(Latency::of(vec![3, 1, 2]), Latency { p50: 2, p99: 3, max: 3 });
+    }
+}

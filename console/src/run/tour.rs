@@ -1,0 +1,194 @@
+//! Playing a tour without a screen: the same steps and expectations as on it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use palib::control::{OperatorRequest, Query};
+use serde::Serialize;
+
+use super::stage::Stage;
+use super::{RunError, inject, one_call};
+use crate::cluster::{Action, ClusterFile, Expectation, TourStep};
+
+/// How long the expectations of a step may take to come true.
+const STEP_WITHIN: Duration = Duration::from_secs(20);
+/// What must hold always is watched for so long after the rest has come true.
+const LINGER: Duration = Duration::from_millis(500);
+/// How long a call of the tour's own may take.
+const CALL_WITHIN: Duration = Duration::from_secs(10);
+
+/// What came of a tour.
+#[derive(Clone, Debug, Serialize)]
+pub struct TourReport {
+    /// The cluster.
+    pub demo: String,
+    /// `clean`, or `not clean`.
+    pub verdict: &'static str,
+    /// The steps that were played.
+    pub steps: Vec<StepReport>,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// What the operator is told.
+    pub say: String,
+    /// What was done.
+    #[serde(rename = "do")]
+    pub action: Option<String>,
+    /// What the action answered, or why it could not be done.
+    pub answer: Option<String>,
+    /// What to look at.
+    pub watch: String,
+    /// What was expected, and what was there.
+    pub expect: Vec<Met>,
+}
+
+/// An expectation and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Met {
+    /// What was expected.
+    pub expected: String,
+    /// What was there at the end.
+    pub found: String,
+    /// Whether it held.
+    pub held: bool,
+}
+
+/// Plays the tour of a cluster file on a cluster of its own. `tell` gets each step as it is over.
+///
+/// # Errors
+/// If the cluster can't be started or stopped. An expectation that does not hold is no error: it stands in the report.
+pub async fn play(
+    file: &ClusterFile,
+    base: &Path,
+    program: Option<PathBuf>,
+    tell: &mut dyn FnMut(&StepReport),
+) -> Result<TourReport, RunError> {
+    let mut interrupted = super::Interrupts::listen()?;
+    let folder = tempfile::Builder::new().prefix("palib-demo-").tempdir();
+    let folder = folder.map_err(RunError::io(&std::env::temp_dir()))?;
+    let mut stage = tokio::select! {
+        stage = Stage::start(file, base, folder.path(), program) => stage?,
+        () = interrupted.next() => return Err(RunError::Interrupted),
+    };
+    let played = tokio::select! {
+        played = steps(&mut stage, file, tell) => played,
+        () = interrupted.next() => Err(RunError::Interrupted),
+    };
+    stage.shutdown().await?;
+    let steps = played?;
+    let held = steps.iter().flat_map(|step| &step.expect).all(|met| met.held);
+    Ok(TourReport { demo: file.name.clone(), verdict: if held { "clean" } else { "not clean" }, steps })
+}
+
+async fn steps(
+    stage: &mut Stage,
+    file: &ClusterFile,
+    tell: &mut dyn FnMut(&StepReport),
+) -> Result<Vec<StepReport>, RunError> {
+    let mut reports = Vec::new();
+    for step in &file.tour {
+        let report = play_step(stage, step).await?;
+        tell(&report);
+        let went_wrong = report.expect.iter().any(|met| !met.held);
+        reports.push(report);
+        // The steps after it build on it, and would only repeat that it went wrong.
+        if went_wrong {
+            break;
+        }
+    }
+    Ok(reports)
+}
+
+/// Plays one step: what it does, and then waits for what it expects.
+async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, RunError> {
+    let at_start: Vec<u64> = step.expect.iter().map(|expected| expected.reading(&stage.world)).collect();
+    let done = match &step.action {
+        Some(action) => Some(perform(stage, action).await?),
+        None => None,
+    };
+    let all = |stage: &Stage, always: bool| {
+        let wanted =
+            step.expect.iter().zip(&at_start).filter(|(expected, _)| expected.must_hold_always() == always);
+        wanted.into_iter().all(|(expected, start)| expected.holds(&stage.world, *start))
+    };
+    let watch = async {
+        while all(stage, true) && !all(stage, false) {
+            stage.next().await?;
+        }
+        Ok::<(), RunError>(())
+    };
+    // Running out of time is told by the expectations themselves.
+    let _ = tokio::time::timeout(STEP_WITHIN, watch).await.unwrap_or(Ok(()));
+    if all(stage, true) && step.expect.iter().any(Expectation::must_hold_always) {
+        stage.watch_for(LINGER).await?;
+    }
+    let mut expect: Vec<Met> = Vec::new();
+    for (expected, start) in step.expect.iter().zip(&at_start) {
+        expect.push(Met {
+            expected: expected.to_string(),
+            found: expected.found(&stage.world),
+            held: expected.holds(&stage.world, *start),
+        });
+    }
+    let (answer, failed) = match done {
+        Some(Ok(answer)) => (Some(answer), false),
+        Some(Err(refused)) => (Some(refused), true),
+        None => (None, false),
+    };
+    if failed {
+        let found = answer.clone().unwrap_or_default();
+        expect.push(Met { expected: "the action is possible".to_owned(), found, held: false });
+    }
+    let action = step.action.as_ref().map(ToString::to_string);
+    Ok(StepReport { say: step.say.clone(), action, answer, watch: step.watch.clone(), expect })
+}
+
+/// Does what a step says. The inner error is a refusal, in words.
+async fn perform(stage: &mut Stage, action: &Action) -> Result<Result<String, String>, RunError> {
+    let client = stage.client().clone();
+    let request = match action {
+        Action::Wait(span) => {
+            stage.watch_for(*span).await?;
+            return Ok(Ok("waited".to_owned()));
+        }
+        Action::Heal => {
+            stage.heal().await?;
+            return Ok(Ok("healed".to_owned()));
+        }
+        Action::Call { alias, payload } => {
+            let called =
+                one_call::call(&client, alias, Bytes::from(payload.clone()), None, CALL_WITHIN).await;
+            return Ok(match called {
+                Ok(report) => {
+                    let (Ok(body) | Err(body)) = &report.outcome;
+                    Ok(format!("{} (id {})", String::from_utf8_lossy(body), report.id))
+                }
+                Err(error) => Err(error.to_string()),
+            });
+        }
+        Action::Defect(defect) => {
+            if let Some(after) = defect.when.after {
+                stage.watch_for(after).await?;
+            }
+            match inject::request(&defect.injury) {
+                Ok(request) => request,
+                Err(impossible) => return Ok(Err(impossible)),
+            }
+        }
+        Action::Resume(process) => OperatorRequest::Resume { process: process.clone() },
+        Action::Restart(process) => OperatorRequest::Restart { process: process.clone() },
+        Action::AddBackup(alias) => OperatorRequest::AddBackup { alias: alias.clone() },
+        Action::Tell { alias, command } => {
+            let query = Query::Service { alias: alias.clone(), command: command.clone() };
+            OperatorRequest::Query { alias: alias.clone(), query }
+        }
+    };
+    Ok(match client.request(request).await {
+        Ok(palib::control::OperatorAnswer::Done(words)) => Ok(words),
+        Ok(other) => Ok(format!("{other:?}")),
+        Err(refused) => Err(refused.to_string()),
+    })
+}
