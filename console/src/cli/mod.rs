@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod aliases;
+mod bench;
 mod call;
 mod check;
 mod completions;
@@ -79,6 +80,8 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Judge a recorded history: exactly once and linearizable, or not and why
     Check(check::Check),
+    /// Throughput, latency and blackout, each beside its limit
+    Bench(bench::Bench),
     /// Completions for a shell
     Completions(completions::Completions),
     /// The parts that palib starts by itself
@@ -128,6 +131,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Call(command) => block_on(command.run(context)),
         Command::Resolve(command) => block_on(command.run(context)),
         Command::Check(command) => command.run(context),
+        Command::Bench(command) => block_on(command.run(context)),
         Command::Completions(command) => command.run(),
         Command::Part(part) => part.run(),
     }

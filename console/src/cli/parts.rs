@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
+use crate::bench::part::BenchPart;
 use crate::{ftm, keeper};
 
 /// A part of a cluster, as a process of its own.
@@ -20,12 +21,16 @@ pub(super) enum Part {
         /// The cluster's state folder
         folder: PathBuf,
     },
+    /// A process of the bench
+    #[command(hide = true, subcommand)]
+    BenchPart(BenchPart),
 }
 
 impl Part {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Keep { folder } => Ok(keeper::run(keeper::KeeperOptions { folder })?),
+            Self::BenchPart(part) => part.run().map_err(Failure::environment),
             Self::Ftm { folder } => ftm::run(ftm::FtmOptions { folder }).map_err(Failure::environment),
         }
     }
