@@ -1,8 +1,10 @@
 //! Stable areas over real files.
 
 mod atomic;
+mod faults;
 mod fencing;
 mod files;
 mod show;
 mod support;
 mod table;
+mod takeover;

@@ -1,5 +1,6 @@
 //! What the tests of stable areas share.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +114,8 @@ impl Place {
     pub(crate) fn copy_as_after_a_kill(&self) -> Place {
         let copy = Place::new();
         std::fs::copy(self.path(), copy.path()).unwrap();
+        // Or the first sync of its next owner would wait for the whole copy.
+        File::open(copy.path()).unwrap().sync_all().unwrap();
         copy.next.store(self.next.load(Ordering::Relaxed), Ordering::Relaxed);
         copy
     }
