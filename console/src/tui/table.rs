@@ -7,8 +7,8 @@ use crate::world::Tone;
 use super::filter::Filter;
 
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
     /// Its title, in capitals.
     pub title: &'static str,
     /// The widest it may become; 0 for the one that takes what is left.
@@ -20,30 +20,30 @@ pub struct Column {
 }
 
 /// A column of text, at most so wide.
-pub const fn text(title: &'static str, max: u16) -> Column {
+pub(crate) const fn text(title: &'static str, max: u16) -> Column {
     Column { title, max, right: false, spare: 0 }
 }
 
 /// A column of numbers, at most so wide.
-pub const fn number(title: &'static str, max: u16) -> Column {
+pub(crate) const fn number(title: &'static str, max: u16) -> Column {
     Column { title, max, right: true, spare: 0 }
 }
 
 /// The column that takes the width that is left.
-pub const fn rest(title: &'static str) -> Column {
+pub(crate) const fn rest(title: &'static str) -> Column {
     Column { title, max: 0, right: false, spare: 0 }
 }
 
 impl Column {
     /// Leaves the table when it is narrow; the highest number goes first.
-    pub const fn spare(self, spare: u8) -> Column {
+    pub(crate) const fn spare(self, spare: u8) -> Column {
         Column { spare, ..self }
     }
 }
 
 /// What stands in a row under a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The text.
     pub text: String,
     /// What it means.
@@ -51,18 +51,18 @@ pub struct Cell {
 }
 
 /// A cell without a meaning of its own.
-pub fn plain(text: impl Into<String>) -> Cell {
+pub(crate) fn plain(text: impl Into<String>) -> Cell {
     Cell { text: text.into(), tone: Tone::Plain }
 }
 
 /// A cell that means something.
-pub fn toned(tone: Tone, text: impl Into<String>) -> Cell {
+pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Cell {
     Cell { text: text.into(), tone }
 }
 
 /// A row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     /// What identifies it while rows come and go: the selection stays with it.
     pub key: String,
     /// Whether it comes first however the table is sorted (a call in doubt).
@@ -75,7 +75,7 @@ pub struct Row {
 
 /// What a pane shows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
+pub(crate) struct Table {
     /// What it is, in the line above it.
     pub title: String,
     /// More about it, after the title.
@@ -92,7 +92,7 @@ pub struct Table {
 
 /// How the operator looks at a table.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Look {
+pub(crate) struct Look {
     /// The key of the chosen row, and where it was when it was chosen, should it vanish.
     pub chosen: Option<(String, usize)>,
     /// The first row in view, as of the last frame.
@@ -107,7 +107,7 @@ pub struct Look {
 
 impl Table {
     /// Applies a look: the filter, then the order.
-    pub fn arrange(&mut self, look: &Look) {
+    pub(crate) fn arrange(&mut self, look: &Look) {
         self.all = self.rows.len();
         let titles: Vec<&str> = self.columns.iter().map(|column| column.title).collect();
         if let Ok(Some(filter)) = Filter::parse(&look.filter, &titles) {
@@ -125,7 +125,7 @@ impl Table {
 
     /// The row that is chosen under a look: the one with the chosen key, else the one in its place.
     #[must_use]
-    pub fn chosen(&self, look: &Look) -> Option<usize> {
+    pub(crate) fn chosen(&self, look: &Look) -> Option<usize> {
         let last = self.rows.len().checked_sub(1)?;
         let Some((key, place)) = &look.chosen else { return Some(0) };
         self.rows.iter().position(|row| row.key == *key).or(Some((*place).min(last)))
@@ -133,20 +133,20 @@ impl Table {
 
     /// The chosen row.
     #[must_use]
-    pub fn chosen_row(&self, look: &Look) -> Option<&Row> {
+    pub(crate) fn chosen_row(&self, look: &Look) -> Option<&Row> {
         self.rows.get(self.chosen(look)?)
     }
 }
 
 impl Look {
     /// Chooses the row in this place of the table.
-    pub fn choose(&mut self, table: &Table, place: usize) {
+    pub(crate) fn choose(&mut self, table: &Table, place: usize) {
         let place = place.min(table.rows.len().saturating_sub(1));
         self.chosen = table.rows.get(place).map(|row| (row.key.clone(), place));
     }
 
     /// The next order: each column upwards, then downwards, then as the rows come.
-    pub fn next_sort(&mut self, columns: usize) {
+    pub(crate) fn next_sort(&mut self, columns: usize) {
         self.sort = match self.sort {
             None => Some((0, false)),
             Some((column, false)) => Some((column, true)),
@@ -156,7 +156,7 @@ impl Look {
     }
 
     /// Sorts by this column, or turns the order if it is sorted by it already.
-    pub fn sort_by(&mut self, column: usize) {
+    pub(crate) fn sort_by(&mut self, column: usize) {
         let down = matches!(self.sort, Some((sorted, false)) if sorted == column);
         self.sort = Some((column, down));
     }
@@ -164,7 +164,7 @@ impl Look {
 
 /// Compares as people do: runs of digits count as numbers, letters without regard to case.
 #[must_use]
-pub fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut a_rest, mut b_rest) = (a, b);
     loop {
         let (Some(a_first), Some(b_first)) = (a_rest.chars().next(), b_rest.chars().next()) else {

@@ -6,7 +6,7 @@ use crate::world::Tone;
 
 /// How many colours the terminal has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Colours {
+pub(crate) enum Colours {
     /// None: `NO_COLOR`, or a dumb terminal.
     None,
     /// The sixteen that the user chose for the terminal.
@@ -18,7 +18,7 @@ pub enum Colours {
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Theme {
+pub(crate) struct Theme {
     /// Colours.
     pub colours: Colours,
     /// Whether glyphs and lines stay within ASCII.
@@ -28,7 +28,7 @@ pub struct Theme {
 impl Theme {
     /// Reads `NO_COLOR`, `COLORTERM`, `TERM` and the locale; `ascii` forces the ASCII set.
     #[must_use]
-    pub fn of_environment(ascii: bool, variable: impl Fn(&str) -> Option<String>) -> Theme {
+    pub(crate) fn of_environment(ascii: bool, variable: impl Fn(&str) -> Option<String>) -> Theme {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let colours = if set("NO_COLOR").is_some() || set("TERM").as_deref() == Some("dumb") {
             Colours::None
@@ -48,7 +48,7 @@ impl Theme {
 
     /// The style of a meaning.
     #[must_use]
-    pub fn style(&self, tone: Tone) -> Style {
+    pub(crate) fn style(&self, tone: Tone) -> Style {
         let plain = Style::default();
         let (sixteen, true_colour) = match tone {
             Tone::Good => (Color::Green, Color::Rgb(120, 200, 120)),
@@ -70,7 +70,7 @@ impl Theme {
 
     /// For lines, hints and what is over.
     #[must_use]
-    pub fn dim(&self) -> Style {
+    pub(crate) fn dim(&self) -> Style {
         match self.colours {
             Colours::True => Style::default().fg(Color::Rgb(130, 135, 140)),
             _ => Style::default().add_modifier(Modifier::DIM),
@@ -79,19 +79,19 @@ impl Theme {
 
     /// For keys and headings.
     #[must_use]
-    pub fn strong(&self) -> Style {
+    pub(crate) fn strong(&self) -> Style {
         Style::default().add_modifier(Modifier::BOLD)
     }
 
     /// For what is chosen. Reverse video survives the loss of every colour.
     #[must_use]
-    pub fn chosen(&self) -> Style {
+    pub(crate) fn chosen(&self) -> Style {
         Style::default().add_modifier(Modifier::REVERSED)
     }
 
     /// The glyph of a meaning.
     #[must_use]
-    pub fn glyph(&self, tone: Tone) -> &'static str {
+    pub(crate) fn glyph(&self, tone: Tone) -> &'static str {
         let (unicode, ascii) = match tone {
             Tone::Good => ("●", "*"),
             Tone::Standby => ("○", "o"),
@@ -105,19 +105,19 @@ impl Theme {
 
     /// One of two texts.
     #[must_use]
-    pub fn pick(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
+    pub(crate) fn pick(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.ascii { ascii } else { unicode }
     }
 
     /// What stands for text that was cut off.
     #[must_use]
-    pub fn ellipsis(&self) -> &'static str {
+    pub(crate) fn ellipsis(&self) -> &'static str {
         self.pick("…", "~")
     }
 
     /// Text in the terminal's character set: the few glyphs that sentences contain have spelled-out forms.
     #[must_use]
-    pub fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         text.chars().map(|c| self.character(c)).collect()
     }
 

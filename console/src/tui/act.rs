@@ -1,0 +1,421 @@
+//! What the operator does: to the cluster, and with what is on the screen.
+
+use palib::control::{InDoubtDecision, MemberState, OperatorRequest};
+use tui_input::Input;
+
+use crate::world::{Tone, clock};
+
+use super::app::{App, Link, Pane, Purpose, Screen, Undo};
+use super::commands::{Id, available, find};
+use super::msg::{Cmd, Quit};
+use super::popup::{Confirm, Deed, Item, Popup, Then};
+use super::update::{back, drill};
+use super::{export, redundancy, tour};
+
+/// How long `hang for…` offers.
+const HANG_FOR: &str = "3s";
+
+/// Does a command that acts or opens a popup.
+pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
+    match id {
+        Id::Act => menu(app, "act", &ACTIONS),
+        Id::Resolve => menu(app, "resolve", &[Id::ResolveReply, Id::ResolveRerun, Id::ResolveFail]),
+        Id::Screenshot => menu(app, "screenshot", &[Id::ScreenshotText, Id::ScreenshotSvg]),
+        Id::Export => menu(app, "export", &[Id::ExportJson, Id::ExportCsv]),
+        Id::Kill | Id::Exit | Id::Restart => end(app, id),
+        Id::Hang => {
+            let Some((process, _)) = app.target() else { return Vec::new() };
+            return hang_order(app, process, None);
+        }
+        Id::HangFor => {
+            if let Some((process, _)) = app.target() {
+                app.popups.push(Popup::Ask {
+                    title: format!("hang {process}"),
+                    prompt: "for".into(),
+                    input: Input::new(HANG_FOR.into()),
+                    then: Then::HangFor { process },
+                });
+            }
+        }
+        Id::Resume => {
+            let Some((process, _)) = app.target() else { return Vec::new() };
+            return resume(app, process);
+        }
+        Id::AddBackup => {
+            let Some((_, alias)) = app.target() else { return Vec::new() };
+            let what = format!("a member is added to {alias}");
+            return order(app, what, OperatorRequest::AddBackup { alias }, None);
+        }
+        Id::Undo => {
+            let Some(undo) = app.undo.pop() else { return Vec::new() };
+            return resume(app, undo.process);
+        }
+        Id::HealAll => {
+            let hung = app.history.live().active_defects().filter_map(|it| it.hung_process());
+            let hung: Vec<String> = hung.map(str::to_owned).collect();
+            app.undo.clear();
+            return hung.into_iter().flat_map(|process| resume(app, process)).collect();
+        }
+        Id::ResolveReply | Id::ResolveRerun | Id::ResolveFail => redundancy::resolve(app, id),
+        Id::Filter => {
+            let pane = app.pane();
+            let before = app.look(pane).filter;
+            app.popups.push(Popup::Filter { pane, input: Input::new(before.clone()), before });
+        }
+        Id::Sort => {
+            let pane = app.pane();
+            let columns = app.table(pane).columns.len();
+            app.look_mut(pane).next_sort(columns);
+        }
+        Id::Palette => app.popups.push(Popup::Palette { input: Input::default(), chosen: 0 }),
+        Id::Help => app.popups.push(Popup::Help { input: Input::default(), chosen: 0 }),
+        Id::CopyCell | Id::CopyRow => return copy(app, id),
+        Id::ScreenshotText | Id::ScreenshotSvg | Id::ExportJson | Id::ExportCsv => return save(app, id),
+        Id::Mouse => {
+            app.mouse = !app.mouse;
+            app.tell(Tone::Plain, if app.mouse { "the mouse is taken" } else { "the mouse is the terminal's" });
+            return vec![Cmd::Mouse(app.mouse)];
+        }
+        Id::Repaint => return vec![Cmd::Repaint],
+        Id::Suspend => return vec![Cmd::Suspend],
+        Id::QuitNow => return vec![Cmd::Quit(Quit::AtOnce)],
+        Id::Quit => return quit(app),
+        // The rest moves about, and update itself does it.
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// What `x` offers.
+pub(crate) const ACTIONS: [Id; 7] =
+    [Id::Kill, Id::Hang, Id::HangFor, Id::Resume, Id::Exit, Id::Restart, Id::AddBackup];
+
+fn menu(app: &mut App, title: &str, ids: &[Id]) {
+    let items = ids.iter().map(|id| {
+        let command = find(*id);
+        Item {
+            letter: command.keys[0].chars().last().unwrap_or(' '),
+            label: command.name.rsplit(": ").next().unwrap_or(command.name).to_owned(),
+            detail: command.help.to_owned(),
+            disabled: available(app, *id).err(),
+            command: *id,
+        }
+    });
+    let items = items.collect();
+    let title = match (title, app.target()) {
+        ("act", Some((process, alias))) => format!("act on {process}, of {alias}"),
+        ("resolve", _) => match redundancy::chosen_in_doubt(app) {
+            Ok((_, call)) => format!("resolve {call}"),
+            Err(_) => title.to_owned(),
+        },
+        _ => title.to_owned(),
+    };
+    app.popups.push(Popup::Menu { title, items, chosen: 0 });
+}
+
+fn order(app: &mut App, what: String, request: OperatorRequest, undo: Option<Undo>) -> Vec<Cmd> {
+    let ticket = app.next_ticket(Purpose::Order { what, undo });
+    vec![Cmd::Ask { ticket, request }]
+}
+
+fn resume(app: &mut App, process: String) -> Vec<Cmd> {
+    app.undo.retain(|undo| undo.process != process);
+    order(app, format!("{process} goes on"), OperatorRequest::Resume { process }, None)
+}
+
+fn hang_order(app: &mut App, process: String, for_ms: Option<u64>) -> Vec<Cmd> {
+    let what = format!("{process} hangs");
+    let undo = Undo { what: what.clone(), process: process.clone() };
+    order(app, what, OperatorRequest::Hang { process, for_ms }, Some(undo))
+}
+
+/// Asks before a process is ended, and says what that takes down.
+fn end(app: &mut App, id: Id) {
+    let Some((process, _)) = app.target() else { return };
+    let pid = app.history.live().processes.get(&process).and_then(|it| it.pid);
+    let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+    let (lines, last_of) = consequences(app, &process);
+    let (verb, what, request) = match id {
+        Id::Kill => ("Kill", format!("{process} was killed"), OperatorRequest::Kill { process: process.clone() }),
+        Id::Exit => ("Exit", format!("{process} ends"), OperatorRequest::Exit { process: process.clone() }),
+        _ => {
+            let request = OperatorRequest::Restart { process: process.clone() };
+            ("Restart", format!("{process} starts again"), request)
+        }
+    };
+    let deed = Deed::Order { what, request: Box::new(request), undo: None };
+    app.popups.push(Popup::Confirm(Confirm {
+        title: format!("{verb} {process}{pid}?"),
+        lines,
+        choices: vec![(verb.to_owned(), deed)],
+        chosen: 0,
+        typed: last_of.map(|alias| (alias, Input::default())),
+    }));
+}
+
+/// What the end of a process takes down, in sentences; and an alias it is the last living member of.
+fn consequences(app: &App, process: &str) -> (Vec<String>, Option<String>) {
+    let world = app.history.live();
+    let mut lines = Vec::new();
+    let mut last_of = None;
+    for (alias, in_service) in world.memberships(process) {
+        let members = world.aliases[alias].members.iter();
+        let heirs: Vec<&str> = members
+            .filter(|it| it.process != process && matches!(it.state, MemberState::Backup | MemberState::InService))
+            .map(|it| it.process.as_str())
+            .collect();
+        lines.push(match (in_service, heirs.first()) {
+            (true, Some(heir)) => format!("{alias}: {heir} takes over. {}", under_way(app, alias)),
+            (false, Some(heir)) => format!("{alias}: {heir} goes on; its backup is gone until it starts again."),
+            (_, None) => format!("{alias}: nobody is left. Calls wait until a member starts again."),
+        });
+        if heirs.is_empty() {
+            last_of = Some(alias.to_owned());
+        }
+    }
+    if lines.is_empty() {
+        lines.push(format!("{process} is a member of no alias."));
+    }
+    (lines, last_of)
+}
+
+fn under_way(app: &App, alias: &str) -> String {
+    let mut line = String::new();
+    if let Some(stats) = app.history.live().active_stats(Some(alias)).next() {
+        let calls = stats.executing + stats.held + stats.pending;
+        line = format!("About {calls} calls are under way; each is answered once.");
+    }
+    line
+}
+
+/// `Enter` in a pane.
+pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
+    match app.pane() {
+        Pane::Aliases => {
+            let Some((_, alias)) = app.target() else { return Vec::new() };
+            app.alias = Some(alias);
+            drill(app, Screen::Redundancy);
+            return redundancy::refresh(app);
+        }
+        Pane::Areas => {
+            app.focus.insert(Screen::Stable, 1);
+            return super::stable::refresh(app);
+        }
+        Pane::Demos => return spawn(app),
+        Pane::Redundancy => call_detail(app),
+        Pane::Records => record_detail(app),
+        Pane::LastEvents | Pane::Log | Pane::Steps => row_detail(app),
+    }
+    Vec::new()
+}
+
+fn spawn(app: &mut App) -> Vec<Cmd> {
+    let table = app.table(Pane::Demos);
+    let Some(name) = table.chosen_row(&app.look(Pane::Demos)).map(|row| row.key.clone()) else {
+        return Vec::new();
+    };
+    if app.read_only {
+        app.tell(Tone::Warn, "spawn: this console is read-only");
+        return Vec::new();
+    }
+    match app.link.clone() {
+        Link::Starting(other) => app.tell(Tone::Warn, format!("{other} is being started")),
+        Link::Up { cluster, .. } if cluster == name => {
+            app.focus.insert(Screen::Demos, 1);
+            app.tell(Tone::Plain, format!("{name} runs already; n does the next step of its tour"));
+        }
+        Link::Up { cluster, owned, .. } => {
+            let fate = if owned {
+                format!("{cluster} goes down first, with all its processes.")
+            } else {
+                format!("{cluster} stays up; this console leaves it.")
+            };
+            app.popups.push(Popup::Confirm(Confirm {
+                title: format!("Spawn {name}?"),
+                lines: vec![fate],
+                choices: vec![("Spawn".into(), Deed::Spawn(name))],
+                chosen: 0,
+                typed: None,
+            }));
+        }
+        Link::None | Link::Gone(_) => return start(app, name),
+    }
+    Vec::new()
+}
+
+fn start(app: &mut App, name: String) -> Vec<Cmd> {
+    app.link = Link::Starting(name.clone());
+    app.past = None;
+    app.history = crate::world::History::default();
+    app.back.clear();
+    app.screen = Screen::Cluster;
+    app.tour = None;
+    tour::begin(app, &name);
+    vec![Cmd::Spawn(name)]
+}
+
+/// A confirmation was answered with Enter.
+pub(crate) fn confirmed(app: &mut App, popup: Popup) -> Vec<Cmd> {
+    let Popup::Confirm(confirm) = &popup else { return Vec::new() };
+    let deed = match &confirm.typed {
+        Some((wanted, input)) if input.value() == wanted => confirm.choices.first(),
+        Some((_, input)) if input.value().is_empty() => None,
+        Some((wanted, _)) => {
+            app.tell(Tone::Warn, format!("type {wanted}, or Esc to cancel"));
+            app.popups.push(popup);
+            return Vec::new();
+        }
+        None => confirm.chosen.checked_sub(1).and_then(|place| confirm.choices.get(place)),
+    };
+    match deed.map(|(_, deed)| deed.clone()) {
+        None => Vec::new(),
+        Some(Deed::Order { what, request, undo }) => order(app, what, *request, undo),
+        Some(Deed::Spawn(name)) => start(app, name),
+        Some(Deed::Quit(quit)) => vec![Cmd::Quit(quit)],
+    }
+}
+
+/// A typed text was ended with Enter.
+pub(crate) fn typed(app: &mut App, popup: Popup) -> Vec<Cmd> {
+    let Popup::Ask { input, then, .. } = &popup else { return Vec::new() };
+    let text = input.value().to_owned();
+    let deed = match then.clone() {
+        Then::Reply { alias, call } => redundancy::decision(alias, call, InDoubtDecision::Reply(text)),
+        Then::Fail { alias, call } => redundancy::decision(alias, call, InDoubtDecision::Fail(text)),
+        Then::HangFor { process } => match crate::units::parse_duration(&text) {
+            Ok(span) => return hang_order(app, process, Some(span.as_millis() as u64)),
+            Err(wrong) => {
+                app.tell(Tone::Warn, wrong);
+                app.popups.push(popup);
+                return Vec::new();
+            }
+        },
+    };
+    match deed {
+        Deed::Order { what, request, undo } => order(app, what, *request, undo),
+        Deed::Spawn(_) | Deed::Quit(_) => Vec::new(),
+    }
+}
+
+fn quit(app: &mut App) -> Vec<Cmd> {
+    if back(app) {
+        return Vec::new();
+    }
+    let Some(cluster) = app.cluster().map(str::to_owned) else { return vec![Cmd::Quit(Quit::AtOnce)] };
+    if app.read_only {
+        return vec![Cmd::Quit(Quit::LeaveUp)];
+    }
+    let (up, all) = app.history.live().up();
+    app.popups.push(Popup::Confirm(Confirm {
+        title: "Quit?".into(),
+        lines: vec![format!("{cluster} runs: {up} of {all} processes are up.")],
+        choices: vec![
+            ("Leave it up".into(), Deed::Quit(Quit::LeaveUp)),
+            ("Take it down".into(), Deed::Quit(Quit::Down)),
+        ],
+        chosen: 0,
+        typed: None,
+    }));
+    Vec::new()
+}
+
+fn copy(app: &mut App, id: Id) -> Vec<Cmd> {
+    let pane = app.pane();
+    let look = app.look(pane);
+    let table = app.table(pane);
+    let Some(row) = table.chosen_row(&look) else { return Vec::new() };
+    let column = look.column.min(table.columns.len().saturating_sub(1));
+    let (what, text) = match id {
+        Id::CopyRow => ("the row".to_owned(), row.json.to_string()),
+        _ => (table.columns[column].title.to_lowercase(), row.cells[column].text.clone()),
+    };
+    app.tell(Tone::Plain, format!("copied {what}"));
+    vec![Cmd::Copy(text)]
+}
+
+fn save(app: &mut App, id: Id) -> Vec<Cmd> {
+    let name = app.screen.name().to_lowercase();
+    let (extension, content) = match id {
+        Id::ScreenshotText => ("txt", export::text(&super::view::picture(app))),
+        Id::ScreenshotSvg => ("svg", export::svg(&super::view::picture(app))),
+        Id::ExportCsv => ("csv", export::csv(&app.table(app.pane()))),
+        _ => ("json", export::json(&app.table(app.pane()))),
+    };
+    vec![Cmd::Save { stem: format!("palib-{name}"), extension, content }]
+}
+
+fn detail(app: &mut App, title: String, lines: Vec<String>) {
+    app.popups.push(Popup::Detail { title, lines, scroll: 0 });
+}
+
+fn call_detail(app: &mut App) {
+    let Some(row) = redundancy::chosen(app).cloned() else { return };
+    let zero = app.world().zero_unix_ms;
+    let written = match row.written_unix_ms {
+        0 => "not durable yet".to_owned(),
+        at => clock(at, zero),
+    };
+    let mut lines = vec![
+        format!("state         {}", super::panes::state_words(&row.state).1),
+        format!("process type  {}", if row.process_type.is_empty() { "-" } else { &row.process_type }),
+        format!("hits          {}", row.hits),
+        format!("written       {written}"),
+        format!("digest        {}", row.digest),
+        format!("{}", if row.failed { "failed with" } else { "reply" }),
+    ];
+    let reply = row.text.clone().or_else(|| row.hex.clone()).unwrap_or_else(|| "-".into());
+    lines.extend(reply.lines().map(|line| format!("  {line}")));
+    lines.push(String::new());
+    lines.push("what the events tell of it".into());
+    let life = redundancy::lifeline(app, &row.id);
+    if life.is_empty() {
+        lines.push("  nothing out of the ordinary: sent once, answered once".into());
+    }
+    for (at, process, words) in life {
+        lines.push(format!("  {}  {process}: {}", clock(at, zero), words.text));
+    }
+    detail(app, row.id, lines);
+}
+
+fn record_detail(app: &mut App) {
+    let Some(record) = super::panes::record(app) else { return };
+    let (mut lines, dump) = super::panes::value_lines(&record);
+    lines.push(String::new());
+    lines.extend(dump);
+    detail(app, record.key, lines);
+}
+
+fn row_detail(app: &mut App) {
+    let pane = app.pane();
+    let table = app.table(pane);
+    let mut look = app.look(pane);
+    if pane == Pane::Log && app.follow {
+        look.choose(&table, usize::MAX);
+    }
+    let Some(row) = table.chosen_row(&look) else { return };
+    let title = match pane {
+        Pane::Steps => format!("step {}", row.cells[0].text),
+        _ => format!("event {}", row.key),
+    };
+    let lines: Vec<String> = match pane {
+        Pane::Steps => step_lines(&row.json),
+        _ => serde_json::to_string_pretty(&row.json).unwrap_or_default().lines().map(str::to_owned).collect(),
+    };
+    detail(app, title, lines);
+}
+
+fn step_lines(step: &serde_json::Value) -> Vec<String> {
+    let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
+    let list = |name: &str| -> Vec<String> {
+        let items = step[name].as_array().cloned().unwrap_or_default();
+        items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let mut lines: Vec<String> = text("text").lines().map(str::to_owned).collect();
+    lines.extend([String::new(), format!("does    {}", text("does")), format!("watch   {}", text("watch"))]);
+    let found = list("found");
+    for (place, expected) in list("expect").into_iter().enumerate() {
+        let is = found.get(place).map_or_else(String::new, |found| format!("   is {found}"));
+        lines.push(format!("expect  {expected}{is}"));
+    }
+    lines
+}

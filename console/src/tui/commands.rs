@@ -1,0 +1,439 @@
+//! The one table of commands. Keys, footer, `?` help, `:` palette and the key reference in `docs/` are made of it.
+
+use super::app::{App, Link, Pane, Screen};
+use super::popup::Popup;
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "COMMANDS says what each one does")]
+pub(crate) enum Id {
+    Down,
+    Up,
+    Top,
+    Bottom,
+    HalfDown,
+    HalfUp,
+    Left,
+    Right,
+    NextPane,
+    PreviousPane,
+    Enter,
+    Back,
+    Go(Screen),
+    Filter,
+    Sort,
+    Follow,
+    Pause,
+    StepBack,
+    StepForward,
+    MarkBack,
+    MarkForward,
+    NextAlias,
+    PreviousAlias,
+    Act,
+    Kill,
+    Hang,
+    HangFor,
+    Resume,
+    Exit,
+    Restart,
+    AddBackup,
+    Undo,
+    HealAll,
+    Resolve,
+    ResolveReply,
+    ResolveRerun,
+    ResolveFail,
+    Check,
+    TourStep,
+    TourEnd,
+    CopyCell,
+    CopyRow,
+    Screenshot,
+    ScreenshotText,
+    ScreenshotSvg,
+    Export,
+    ExportJson,
+    ExportCsv,
+    Mouse,
+    Palette,
+    Help,
+    Repaint,
+    Suspend,
+    Quit,
+    QuitNow,
+}
+
+/// A chapter of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Chapter {
+    /// Moving about.
+    Moving,
+    /// The screens.
+    Screens,
+    /// Looking closer.
+    Looking,
+    /// Time.
+    Time,
+    /// Acting on the cluster.
+    Acting,
+    /// The console itself.
+    Console,
+}
+
+impl Chapter {
+    /// Its title.
+    #[must_use]
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Chapter::Moving => "Moving",
+            Chapter::Screens => "Screens",
+            Chapter::Looking => "Looking",
+            Chapter::Time => "Time",
+            Chapter::Acting => "Acting on the cluster",
+            Chapter::Console => "The console",
+        }
+    }
+}
+
+/// A command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Command {
+    /// What it does.
+    pub id: Id,
+    /// Its keys; two words are two keys, the second one in the menu that the first one opens.
+    pub keys: &'static [&'static str],
+    /// One or two words, for the footer and the palette.
+    pub name: &'static str,
+    /// A sentence, for the help.
+    pub help: &'static str,
+    /// Where in the help it stands.
+    pub chapter: Chapter,
+    /// The screens it is for; none means all.
+    pub screens: &'static [Screen],
+    /// Its place in the footer, the smallest first; 0 is not there.
+    pub footer: u8,
+}
+
+const fn command(id: Id, keys: &'static [&'static str], name: &'static str, help: &'static str) -> Command {
+    Command { id, keys, name, help, chapter: Chapter::Moving, screens: &[], footer: 0 }
+}
+
+impl Command {
+    const fn chapter(self, chapter: Chapter) -> Command {
+        Command { chapter, ..self }
+    }
+
+    const fn on(self, screens: &'static [Screen]) -> Command {
+        Command { screens, ..self }
+    }
+
+    const fn footer(self, footer: u8) -> Command {
+        Command { footer, ..self }
+    }
+
+    /// Whether it is for this screen.
+    #[must_use]
+    pub(crate) fn is_on(&self, screen: Screen) -> bool {
+        self.screens.is_empty() || self.screens.contains(&screen)
+    }
+}
+
+use Chapter::{Acting, Console, Looking, Screens, Time};
+use Screen::{Cluster, Demos, Log, Redundancy, Stable};
+
+/// All commands.
+pub(crate) const COMMANDS: &[Command] = &[
+    command(Id::Down, &["j", "down"], "down", "One row down."),
+    command(Id::Up, &["k", "up"], "up", "One row up."),
+    command(Id::Top, &["g", "home"], "top", "To the first row."),
+    command(Id::Bottom, &["G", "end"], "bottom", "To the last row."),
+    command(Id::HalfDown, &["ctrl-d", "pagedown"], "half a page down", "Half a page down."),
+    command(Id::HalfUp, &["ctrl-u", "pageup"], "half a page up", "Half a page up."),
+    command(Id::Left, &["h", "left"], "cell to the left", "Chooses the cell to the left, for y."),
+    command(Id::Right, &["l", "right"], "cell to the right", "Chooses the cell to the right, for y."),
+    command(Id::NextPane, &["tab"], "next pane", "Gives the focus to the next pane."),
+    command(Id::PreviousPane, &["backtab"], "previous pane", "Gives the focus to the previous pane."),
+    command(Id::Enter, &["enter"], "open", "Opens what is chosen: an alias, a row, a table, a demo.").footer(1),
+    command(Id::Back, &["esc"], "back", "Closes the popup, then the filter, then goes back. Never quits."),
+    command(Id::Go(Cluster), &["1"], "Cluster", "Topology and port alias table.").chapter(Screens),
+    command(Id::Go(Redundancy), &["2"], "Redundancy", "The redundancy table of an alias: which calls are known.")
+        .chapter(Screens),
+    command(Id::Go(Stable), &["5"], "Stable", "The stable areas, decoded and in hexadecimal digits.")
+        .chapter(Screens),
+    command(Id::Go(Log), &["7"], "Log", "Everything that happened, from all processes.").chapter(Screens),
+    command(Id::Go(Demos), &["8"], "Demos", "Clusters to spawn, and their guided tours.").chapter(Screens),
+    command(
+        Id::Filter,
+        &["/"],
+        "filter",
+        "Shows only rows that match a regular expression; ! inverts it, COLUMN: asks one column.",
+    )
+    .chapter(Looking)
+    .footer(6),
+    command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.").chapter(Looking).footer(7),
+    command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
+        .chapter(Looking)
+        .on(&[Log])
+        .footer(3),
+    command(Id::NextAlias, &["]"], "next alias", "Shows the next alias.").chapter(Looking).on(&[Redundancy]).footer(4),
+    command(Id::PreviousAlias, &["["], "previous alias", "Shows the previous alias.")
+        .chapter(Looking)
+        .on(&[Redundancy]),
+    command(
+        Id::Check,
+        &["i"],
+        "check integrity",
+        "Reads every record of the chosen area and counts the damaged ones.",
+    )
+    .chapter(Looking)
+    .on(&[Stable])
+    .footer(4),
+    command(Id::CopyCell, &["y"], "copy cell", "Copies the chosen cell through the terminal (OSC 52).")
+        .chapter(Looking),
+    command(Id::CopyRow, &["Y"], "copy row", "Copies the chosen row as JSON through the terminal (OSC 52).")
+        .chapter(Looking),
+    command(Id::Export, &["e"], "export", "Writes the table as it is filtered and sorted to a file.")
+        .chapter(Looking)
+        .footer(9),
+    command(Id::ExportJson, &["e j"], "export JSON", "The table to a file, as JSON.").chapter(Looking),
+    command(Id::ExportCsv, &["e c"], "export CSV", "The table to a file, as CSV.").chapter(Looking),
+    command(Id::Screenshot, &["S"], "screenshot", "Writes this screen to a file.").chapter(Looking),
+    command(Id::ScreenshotText, &["S t"], "screenshot as text", "This screen to a file, as text.").chapter(Looking),
+    command(Id::ScreenshotSvg, &["S s"], "screenshot as SVG", "This screen to a file, as an SVG picture.")
+        .chapter(Looking),
+    command(Id::Pause, &["space"], "pause", "Stops the picture at this moment, or goes back to live.")
+        .chapter(Time)
+        .footer(8),
+    command(Id::StepBack, &[","], "step back", "One event back: every screen shows the tables as they were.")
+        .chapter(Time)
+        .footer(8),
+    command(Id::StepForward, &["."], "step on", "One event on.").chapter(Time).footer(8),
+    command(Id::MarkBack, &["<"], "previous defect", "Back to the defect or takeover before.").chapter(Time),
+    command(Id::MarkForward, &[">"], "next defect", "On to the next defect or takeover.").chapter(Time),
+    command(Id::Act, &["x"], "act", "What can be done to the chosen process.")
+        .chapter(Acting)
+        .on(&[Cluster, Redundancy, Stable])
+        .footer(2),
+    command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
+        .chapter(Acting),
+    command(Id::Hang, &["x h"], "hang", "Stops the chosen process with SIGSTOP until it is resumed.").chapter(Acting),
+    command(Id::HangFor, &["x s"], "hang for…", "Stops the chosen process for some time.").chapter(Acting),
+    command(Id::Resume, &["x r"], "resume", "Lets a hung process go on.").chapter(Acting),
+    command(Id::Exit, &["x e"], "exit", "Lets the chosen process end in good order. Its backup takes over.")
+        .chapter(Acting),
+    command(Id::Restart, &["x t"], "restart", "Ends the chosen process in good order and starts it again.")
+        .chapter(Acting),
+    command(Id::AddBackup, &["x b"], "add a backup", "Adds a member to the alias.").chapter(Acting),
+    command(Id::Undo, &["u"], "undo", "Takes back the last thing that can be: resumes the process hung last.")
+        .chapter(Acting),
+    command(Id::HealAll, &["U"], "heal all", "Resumes every process that hangs by an injected defect.")
+        .chapter(Acting),
+    command(Id::Resolve, &["r"], "resolve", "Decides about the chosen call in doubt.")
+        .chapter(Acting)
+        .on(&[Redundancy])
+        .footer(3),
+    command(Id::ResolveReply, &["r r"], "resolve: reply", "Registers a reply for the call in doubt.")
+        .chapter(Acting)
+        .on(&[Redundancy]),
+    command(Id::ResolveRerun, &["r e"], "resolve: rerun", "Executes the request of the call in doubt again.")
+        .chapter(Acting)
+        .on(&[Redundancy]),
+    command(Id::ResolveFail, &["r f"], "resolve: fail", "Registers a failure for the call in doubt.")
+        .chapter(Acting)
+        .on(&[Redundancy]),
+    command(Id::TourStep, &["n"], "next step", "Does the next step of the tour.").chapter(Acting).footer(2),
+    command(Id::TourEnd, &["N"], "end the tour", "Ends the tour; the cluster stays.").chapter(Acting),
+    command(Id::Palette, &[":"], "palette", "Finds any command by a few letters of its name.")
+        .chapter(Console)
+        .footer(10),
+    command(Id::Help, &["?"], "help", "All keys; what is typed searches, Enter runs.").chapter(Console).footer(11),
+    command(Id::Mouse, &["%"], "mouse", "Takes the mouse, or leaves it to the terminal.").chapter(Console),
+    command(Id::Repaint, &["ctrl-l"], "repaint", "Paints the screen anew.").chapter(Console),
+    command(Id::Suspend, &["ctrl-z"], "suspend", "Back to the shell; fg returns.").chapter(Console),
+    command(Id::Quit, &["q"], "quit", "Backs out, then quits and asks whether the cluster stays up.")
+        .chapter(Console)
+        .footer(12),
+    command(Id::QuitNow, &["ctrl-c"], "quit at once", "Quits at once. A cluster this console started goes down.")
+        .chapter(Console),
+];
+
+/// The command of this id.
+#[must_use]
+pub(crate) fn find(id: Id) -> &'static Command {
+    COMMANDS.iter().find(|command| command.id == id).expect("every id stands in the table, as a test proves")
+}
+
+/// The command of this key on this screen.
+#[must_use]
+pub(crate) fn by_key(key: &str, screen: Screen) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.is_on(screen) && command.keys.contains(&key))
+}
+
+/// Whether a command can be done now; if not, why not.
+pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
+    let command = find(id);
+    if !command.is_on(app.screen) {
+        let names: Vec<String> =
+            command.screens.iter().map(|screen| format!("{} {}", screen.number(), screen.name())).collect();
+        return Err(format!("only on screen {}", names.join(", ")));
+    }
+    match id {
+        Id::Act => target(app).map(|_| ()),
+        Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => acts(app, id),
+        Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
+        Id::HealAll if app.history.live().active_defects().next().is_none() => Err("nothing hangs".into()),
+        Id::Undo | Id::HealAll => may_act(app),
+        Id::Resolve | Id::ResolveReply | Id::ResolveRerun | Id::ResolveFail => {
+            may_act(app)?;
+            super::redundancy::chosen_in_doubt(app).map(|_| ())
+        }
+        Id::TourStep => super::tour::can_step(app),
+        Id::TourEnd if app.tour.is_none() => Err("no tour is being taken".into()),
+        Id::StepBack | Id::MarkBack | Id::Pause if app.history.newest().is_none() => {
+            Err("nothing has happened yet".into())
+        }
+        Id::StepForward | Id::MarkForward if app.past.is_none() => Err("this is live".into()),
+        Id::Check => super::stable::can_check(app),
+        Id::Go(Cluster | Redundancy | Stable) if app.link == Link::None && app.history.newest().is_none() => {
+            Err("no cluster yet: spawn a demo with Enter".into())
+        }
+        Id::CopyCell | Id::CopyRow => {
+            let pane = app.pane();
+            app.table(pane).chosen_row(&app.look(pane)).map(|_| ()).ok_or_else(|| "no row is chosen".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether orders may be given at all.
+pub(super) fn may_act(app: &App) -> Result<(), String> {
+    if app.read_only {
+        return Err("this console is read-only".into());
+    }
+    if app.past.is_some() {
+        return Err("this is the past: Space goes back to live".into());
+    }
+    may_ask(app)
+}
+
+/// Whether the FTM can be asked at all.
+pub(super) fn may_ask(app: &App) -> Result<(), String> {
+    match &app.link {
+        Link::Up { reached: true, .. } => Ok(()),
+        Link::Up { .. } => Err("the FTM is not reached; it is being started again".into()),
+        Link::Starting(name) => Err(format!("{name} is being started")),
+        Link::Gone(reason) => Err(format!("the cluster is gone: {reason}")),
+        Link::None => Err("no cluster yet: spawn a demo on screen 8".into()),
+    }
+}
+
+fn target(app: &App) -> Result<(String, String), String> {
+    may_act(app)?;
+    app.target().ok_or_else(|| "no process is chosen: choose one on screen 1".to_owned())
+}
+
+fn acts(app: &App, id: Id) -> Result<(), String> {
+    let (process, _) = target(app)?;
+    if id == Id::AddBackup {
+        return Ok(());
+    }
+    let world = app.history.live();
+    let injected = world.active_defects().any(|defect| defect.hung_process() == Some(process.as_str()));
+    let alive = world.processes.get(&process).is_some_and(|it| it.life != crate::world::Life::Dead);
+    match id {
+        Id::Restart => Ok(()),
+        _ if !alive => Err(format!("{process} is dead")),
+        Id::Resume if !injected => Err(format!("{process} does not hang by an injected defect")),
+        Id::Hang | Id::HangFor if injected => Err(format!("{process} hangs already")),
+        _ => Ok(()),
+    }
+}
+
+/// The commands of the footer for what is on top now, in order.
+#[must_use]
+pub(crate) fn footer(app: &App) -> Vec<(&'static str, &'static str)> {
+    if let Some(popup) = app.popups.last() {
+        return popup_footer(popup);
+    }
+    let mut commands: Vec<&Command> = COMMANDS
+        .iter()
+        .filter(|command| command.footer > 0 && command.is_on(app.screen))
+        .filter(|command| !matches!(command.id, Id::TourStep | Id::Resolve) || available(app, command.id).is_ok())
+        .collect();
+    commands.sort_by_key(|command| command.footer);
+    let shown = commands.into_iter().map(|command| {
+        let name = match command.id {
+            Id::Enter => enter_does(app),
+            Id::Pause if app.past.is_some() => "live",
+            Id::Follow if app.follow => "stop following",
+            _ => command.name,
+        };
+        (command.keys[0], name)
+    });
+    shown.collect()
+}
+
+/// What `Enter` does here, in one or two words.
+fn enter_does(app: &App) -> &'static str {
+    match app.pane() {
+        Pane::Aliases => "its table",
+        Pane::LastEvents | Pane::Log | Pane::Redundancy => "details",
+        Pane::Areas => "records",
+        Pane::Records => "value",
+        Pane::Demos => "spawn",
+        Pane::Steps => "text",
+    }
+}
+
+fn popup_footer(popup: &Popup) -> Vec<(&'static str, &'static str)> {
+    match popup {
+        Popup::Filter { .. } => vec![("enter", "keep"), ("esc", "drop")],
+        Popup::Detail { .. } => vec![("j k", "scroll"), ("y", "copy"), ("esc", "close")],
+        Popup::Confirm(confirm) if confirm.typed.is_some() => vec![("enter", "do it"), ("esc", "cancel")],
+        Popup::Confirm(_) => vec![("tab", "choose"), ("enter", "do it"), ("esc", "cancel")],
+        Popup::Ask { .. } => vec![("enter", "do it"), ("esc", "cancel")],
+        Popup::Menu { .. } => vec![("j k", "choose"), ("enter", "do it"), ("esc", "close")],
+        Popup::Palette { .. } | Popup::Help { .. } => {
+            vec![("type", "search"), ("up down", "choose"), ("enter", "run"), ("esc", "close")]
+        }
+    }
+}
+
+/// The key reference of the documentation.
+#[must_use]
+pub(crate) fn reference() -> String {
+    let mut out = String::from(
+        "# Keys\n\nMade from the console's table of commands; `:` finds each by name, `?` searches these sentences.\n",
+    );
+    for chapter in [Chapter::Moving, Screens, Looking, Time, Acting, Console] {
+        out.push_str(&format!("\n## {}\n\n| keys | command | does |\n|---|---|---|\n", chapter.title()));
+        for command in COMMANDS.iter().filter(|command| command.chapter == chapter) {
+            let keys: Vec<String> = command.keys.iter().map(|key| format!("`{}`", key_label(key))).collect();
+            let screens: Vec<&str> = command.screens.iter().map(|screen| screen.name()).collect();
+            let only = if screens.is_empty() { String::new() } else { format!(" ({})", screens.join(", ")) };
+            out.push_str(&format!("| {} | {} | {}{only} |\n", keys.join(" "), command.name, command.help));
+        }
+    }
+    out
+}
+
+/// A key as it is shown.
+#[must_use]
+pub(crate) fn key_label(key: &str) -> String {
+    let mut words = key.split(' ').map(|word| match word {
+        "enter" => "Enter".to_owned(),
+        "esc" => "Esc".to_owned(),
+        "tab" => "Tab".to_owned(),
+        "backtab" => "S-Tab".to_owned(),
+        "space" => "Space".to_owned(),
+        "pagedown" => "PgDn".to_owned(),
+        "pageup" => "PgUp".to_owned(),
+        _ => match word.strip_prefix("ctrl-") {
+            Some(letter) => format!("^{letter}"),
+            None => word.to_owned(),
+        },
+    });
+    let first = words.next().unwrap_or_default();
+    words.fold(first, |all, word| format!("{all} {word}"))
+}

@@ -1,0 +1,202 @@
+//! Taking a guided tour: one step at a time, each with what it expects and what is.
+
+use palib::control::{OperatorRequest, Query};
+
+use crate::cluster::{Action, ClusterFile, TourStep};
+use crate::defect::Injury;
+use crate::world::World;
+
+use super::app::{App, Link, Purpose};
+use super::commands::may_act;
+use super::msg::Cmd;
+
+/// Ticks (quarters of a second) after which an expectation that does not hold has failed.
+const PATIENCE_TICKS: u64 = 60;
+
+/// A tour being taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Tour {
+    /// The demo.
+    pub demo: String,
+    /// What became of the steps done so far.
+    pub done: Vec<Outcome>,
+    /// The step that waits for its expectations.
+    pub running: Option<Running>,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Whether everything expected was found.
+    pub held: bool,
+    /// What was found, expectation by expectation, or what went wrong.
+    pub found: Vec<String>,
+}
+
+/// A step under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    /// The numbers that expectations compare with, read before the action.
+    readings: Vec<u64>,
+    /// Whether each expectation that may never fail has held so far.
+    unbroken: Vec<bool>,
+    /// When it began, in ticks.
+    began: u64,
+    /// Until when nothing is judged, in ticks.
+    not_before: u64,
+    /// Orders not answered yet.
+    orders: u32,
+    /// What went wrong with an order.
+    wrong: Option<String>,
+}
+
+/// The cluster file of a demo.
+pub(crate) fn file<'a>(app: &'a App, demo: &str) -> Option<&'a ClusterFile> {
+    app.demos.iter().find(|card| card.name == demo).map(|card| &card.file)
+}
+
+/// The step that comes next, and its place.
+pub(crate) fn next<'a>(app: &'a App, tour: &Tour) -> Option<(usize, &'a TourStep)> {
+    let place = tour.done.len();
+    file(app, &tour.demo)?.tour.get(place).map(|step| (place, step))
+}
+
+/// Begins the tour of a demo, if it has one.
+pub(crate) fn begin(app: &mut App, demo: &str) {
+    let has_one = file(app, demo).is_some_and(|file| !file.tour.is_empty());
+    app.tour = has_one.then(|| Tour { demo: demo.to_owned(), done: Vec::new(), running: None });
+}
+
+/// Whether the next step can be done now.
+pub(crate) fn can_step(app: &App) -> Result<(), String> {
+    let Some(tour) = &app.tour else {
+        return Err(match app.link {
+            Link::None => "no tour yet: spawn a demo with Enter".into(),
+            _ => "no tour is being taken: its demo must be spawned from screen 8".into(),
+        });
+    };
+    may_act(app)?;
+    if tour.running.is_some() {
+        return Err("the step before is not over yet".into());
+    }
+    next(app, tour).map(|_| ()).ok_or_else(|| "the tour is over".to_owned())
+}
+
+/// Does the next step.
+pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
+    let Some((_, step)) = app.tour.clone().and_then(|tour| next(app, &tour).map(|(at, step)| (at, step.clone())))
+    else {
+        return Vec::new();
+    };
+    let world = app.history.live();
+    let mut running = Running {
+        readings: step.expect.iter().map(|expectation| expectation.reading(world)).collect(),
+        unbroken: vec![true; step.expect.len()],
+        began: app.ticks,
+        not_before: app.ticks,
+        orders: 0,
+        wrong: None,
+    };
+    let mut commands = Vec::new();
+    if let Some(action) = &step.action {
+        if let Action::Wait(span) = action {
+            running.not_before += span.as_millis() as u64 / 250;
+        }
+        commands = act(app, action);
+        running.orders = commands.len() as u32;
+    }
+    if let Some(tour) = &mut app.tour {
+        tour.running = Some(running);
+    }
+    judge(app);
+    commands
+}
+
+/// The orders that an action of a tour stands for.
+fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
+    let process = |target: &str| target.to_owned();
+    let requests = match action {
+        Action::Defect(defect) => match &defect.injury {
+            Injury::Kill(target) => vec![OperatorRequest::Kill { process: process(&target.0) }],
+            Injury::Exit(target) => vec![OperatorRequest::Exit { process: process(&target.0) }],
+            Injury::Hang { target, span } => {
+                let for_ms = span.map(|span| span.as_millis() as u64);
+                vec![OperatorRequest::Hang { process: process(&target.0), for_ms }]
+            }
+            // A cluster file with any other defect is refused when it is read.
+            Injury::KillAt { .. } | Injury::Link { .. } | Injury::Disk { .. } => Vec::new(),
+        },
+        Action::Resume(name) => vec![OperatorRequest::Resume { process: process(name) }],
+        Action::Restart(name) => vec![OperatorRequest::Restart { process: process(name) }],
+        Action::AddBackup(alias) => vec![OperatorRequest::AddBackup { alias: alias.clone() }],
+        Action::Heal => {
+            let hung = app.history.live().active_defects().filter_map(|defect| defect.hung_process());
+            hung.map(|name| OperatorRequest::Resume { process: process(name) }).collect()
+        }
+        Action::Tell { alias, command } => {
+            let query = Query::Service { alias: alias.clone(), command: command.clone() };
+            vec![OperatorRequest::Query { alias: alias.clone(), query }]
+        }
+        Action::Call { alias, payload } => {
+            let ticket = app.next_ticket(Purpose::Step);
+            return vec![Cmd::Call { ticket, alias: alias.clone(), payload: payload.clone() }];
+        }
+        Action::Wait(_) => Vec::new(),
+    };
+    let asked = requests.into_iter().map(|request| Cmd::Ask { ticket: app.next_ticket(Purpose::Step), request });
+    asked.collect()
+}
+
+/// An order of the step was answered.
+pub(crate) fn answered(app: &mut App, answer: Result<String, String>) {
+    let Some(running) = app.tour.as_mut().and_then(|tour| tour.running.as_mut()) else { return };
+    running.orders = running.orders.saturating_sub(1);
+    if let Err(wrong) = answer {
+        running.wrong = Some(wrong);
+    }
+    judge(app);
+}
+
+/// Looks whether the running step is over. Called after each change of the world and each tick.
+pub(crate) fn judge(app: &mut App) {
+    let Some(mut tour) = app.tour.take() else { return };
+    let step = next(app, &tour).map(|(_, step)| step.clone());
+    if let (Some(running), Some(step)) = (&mut tour.running, &step) {
+        let outcome = running.outcome(step, app.history.live(), app.ticks);
+        if let Some(outcome) = outcome {
+            tour.running = None;
+            tour.done.push(outcome);
+        }
+    }
+    app.tour = Some(tour);
+}
+
+impl Running {
+    fn outcome(&mut self, step: &TourStep, world: &World, ticks: u64) -> Option<Outcome> {
+        if let Some(wrong) = &self.wrong {
+            return Some(Outcome { held: false, found: vec![wrong.clone()] });
+        }
+        let holds: Vec<bool> = step
+            .expect
+            .iter()
+            .zip(&self.readings)
+            .map(|(expectation, at_start)| expectation.holds(world, *at_start))
+            .collect();
+        let mut all = true;
+        for (place, expectation) in step.expect.iter().enumerate() {
+            if expectation.must_hold_always() && !holds[place] {
+                self.unbroken[place] = false;
+            }
+            all &= holds[place] && self.unbroken[place];
+        }
+        let broken = self.unbroken.contains(&false);
+        // What grows needs a little time to; what must not happen needs a little time in which it could.
+        let settled = ticks >= self.not_before && ticks > self.began + 2 && self.orders == 0;
+        let late = ticks >= self.not_before.max(self.began) + PATIENCE_TICKS;
+        if !(all && settled) && !broken && !late {
+            return None;
+        }
+        let found = step.expect.iter().map(|expectation| expectation.found(world)).collect();
+        Some(Outcome { held: all, found })
+    }
+}

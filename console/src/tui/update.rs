@@ -1,0 +1,290 @@
+//! The only place where the state changes: a message in, commands out, nothing else touched.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use palib::control::{OperatorAnswer, OperatorRequest};
+
+use crate::world::{History, Tone};
+
+use super::app::{App, Link, Pane, Past, Purpose, Screen};
+use super::commands::{self, Id};
+use super::msg::{Cmd, Msg};
+use super::{act, keys, pointer, redundancy, stable, tour};
+
+/// Changes the state by what happened, and says what is to be done.
+pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
+    match msg {
+        Msg::Key(key) => match key_name(&key) {
+            Some(name) => pressed(app, &name),
+            None => Vec::new(),
+        },
+        Msg::Paste(text) => {
+            // Only where text is typed: pasted text must never act as keys.
+            if app.popups.last().is_some_and(super::popup::Popup::takes_text) {
+                for c in text.chars().filter(|c| !c.is_control()).take(4096) {
+                    keys::in_popup(app, &c.to_string());
+                }
+            }
+            Vec::new()
+        }
+        Msg::Mouse(event) => pointer::moved(app, event),
+        Msg::Resize(columns, lines) => {
+            app.size = (columns, lines);
+            vec![Cmd::Repaint]
+        }
+        Msg::Events(events) => {
+            for event in events {
+                app.history.apply(event);
+            }
+            tour::judge(app);
+            Vec::new()
+        }
+        Msg::Answered { ticket, answer } => answered(app, ticket, answer),
+        Msg::Attached { cluster, owned } => attached(app, cluster, owned),
+        Msg::Reached(now) => {
+            if let Link::Up { reached, .. } = &mut app.link
+                && *reached != now
+            {
+                *reached = now;
+                match now {
+                    true => app.tell(Tone::Good, "the FTM is reached again"),
+                    false => app.tell(Tone::Warn, "the FTM is not reached; calls go on without it"),
+                }
+            }
+            Vec::new()
+        }
+        Msg::Gone(reason) => {
+            app.tell(Tone::Bad, format!("the cluster is gone: {reason}"));
+            app.link = Link::Gone(reason);
+            app.awaited.clear();
+            app.undo.clear();
+            Vec::new()
+        }
+        Msg::Note(tone, text) => {
+            if tone == Tone::Bad && matches!(app.link, Link::Starting(_)) {
+                app.link = Link::None;
+                app.screen = Screen::Demos;
+            }
+            app.tell(tone, text);
+            Vec::new()
+        }
+        Msg::Tick => {
+            app.ticks += 1;
+            tour::judge(app);
+            refresh(app)
+        }
+    }
+}
+
+/// Asks for what the screen shows and no event tells.
+fn refresh(app: &mut App) -> Vec<Cmd> {
+    match app.screen {
+        Screen::Redundancy => redundancy::refresh(app),
+        Screen::Stable => stable::refresh(app),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether time must pass for something: only then are ticks sent.
+#[must_use]
+pub(crate) fn wants_ticks(app: &App) -> bool {
+    let polls = matches!(app.screen, Screen::Redundancy | Screen::Stable) && app.past.is_none();
+    polls || app.tour.as_ref().is_some_and(|tour| tour.running.is_some())
+}
+
+fn pressed(app: &mut App, key: &str) -> Vec<Cmd> {
+    // These work over everything: whoever presses ^c means it.
+    if let "ctrl-c" | "ctrl-z" | "ctrl-l" = key {
+        let command = commands::by_key(key, app.screen).expect("these keys are for all screens");
+        return perform(app, command.id);
+    }
+    app.note = None;
+    if !app.popups.is_empty() {
+        return keys::in_popup(app, key);
+    }
+    match commands::by_key(key, app.screen) {
+        Some(command) => perform(app, command.id),
+        None => Vec::new(),
+    }
+}
+
+/// Does a command, or says why it can't be done.
+pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
+    if let Err(reason) = commands::available(app, id) {
+        app.tell(Tone::Warn, format!("{}: {reason}", commands::find(id).name));
+        return Vec::new();
+    }
+    match id {
+        Id::Down | Id::Up | Id::Top | Id::Bottom | Id::HalfDown | Id::HalfUp | Id::Left | Id::Right => {
+            keys::move_about(app, id);
+            refresh(app)
+        }
+        Id::NextPane | Id::PreviousPane => {
+            let panes = app.screen.panes().len();
+            let now = app.screen.panes().iter().position(|pane| *pane == app.pane()).unwrap_or(0);
+            let next = if id == Id::NextPane { now + 1 } else { now + panes - 1 } % panes;
+            app.focus.insert(app.screen, next);
+            Vec::new()
+        }
+        Id::Enter => act::enter(app),
+        Id::Back => {
+            back(app);
+            refresh(app)
+        }
+        Id::Go(screen) => {
+            go(app, screen);
+            app.back.clear();
+            refresh(app)
+        }
+        Id::Follow => {
+            app.follow = !app.follow;
+            Vec::new()
+        }
+        Id::NextAlias => redundancy::turn(app, 1),
+        Id::PreviousAlias => redundancy::turn(app, -1),
+        Id::Pause | Id::StepBack | Id::StepForward | Id::MarkBack | Id::MarkForward => {
+            travel(app, id);
+            refresh(app)
+        }
+        Id::Check => stable::check(app),
+        Id::TourStep => tour::step(app),
+        Id::TourEnd => {
+            app.tour = None;
+            app.tell(Tone::Plain, "the tour is over; the cluster stays");
+            Vec::new()
+        }
+        _ => act::perform(app, id),
+    }
+}
+
+/// Shows a screen.
+pub(crate) fn go(app: &mut App, screen: Screen) {
+    app.screen = screen;
+}
+
+/// Shows a screen that `Esc` comes back from.
+pub(crate) fn drill(app: &mut App, screen: Screen) {
+    app.back.push(app.screen);
+    go(app, screen);
+}
+
+/// One step back: the filter, then the screen. True if there was something to go back from.
+pub(crate) fn back(app: &mut App) -> bool {
+    let pane = app.pane();
+    if !app.look(pane).filter.is_empty() {
+        app.look_mut(pane).filter.clear();
+        return true;
+    }
+    if app.screen == Screen::Stable && app.pane() == Pane::Records {
+        app.focus.insert(Screen::Stable, 0);
+        return true;
+    }
+    match app.back.pop() {
+        Some(screen) => {
+            go(app, screen);
+            true
+        }
+        None => false,
+    }
+}
+
+fn travel(app: &mut App, id: Id) {
+    use palib::control::What;
+    let now = app.moment();
+    let is_mark = |what: &What| super::view::timeline::is_mark(what);
+    let moment = match id {
+        Id::Pause if app.past.is_some() => None,
+        Id::Pause => app.history.newest(),
+        Id::StepBack => app.history.back(now.or_else(|| app.history.newest()), |_| true).or(now),
+        Id::MarkBack => app.history.back(now, is_mark).or(now),
+        Id::StepForward => now.and_then(|now| app.history.forward(now, |_| true)),
+        Id::MarkForward => now.and_then(|now| app.history.forward(now, is_mark)),
+        _ => now,
+    };
+    if moment.is_none() && id != Id::Pause {
+        app.tell(Tone::Plain, "live again");
+    }
+    app.past = moment.map(|moment| Past { moment, world: Box::new(app.history.world_at(moment)) });
+}
+
+fn attached(app: &mut App, cluster: String, owned: bool) -> Vec<Cmd> {
+    let spawned = matches!(&app.link, Link::Starting(_)) || app.screen == Screen::Demos;
+    app.history = History::default();
+    app.past = None;
+    app.redundancy.clear();
+    app.areas.clear();
+    app.records.clear();
+    app.awaited.clear();
+    app.undo.clear();
+    app.alias = None;
+    app.link = Link::Up { cluster: cluster.clone(), owned, reached: true };
+    tour::begin(app, &cluster);
+    if spawned {
+        app.back.clear();
+        go(app, Screen::Cluster);
+    }
+    let ticket = app.next_ticket(Purpose::Seed);
+    vec![Cmd::Ask { ticket, request: OperatorRequest::Aliases }]
+}
+
+fn answered(app: &mut App, ticket: u64, answer: Result<OperatorAnswer, String>) -> Vec<Cmd> {
+    let Some(purpose) = app.awaited.remove(&ticket) else { return Vec::new() };
+    match purpose {
+        Purpose::Seed => {
+            if let Ok(OperatorAnswer::Aliases(rows)) = answer {
+                app.history.seed(rows);
+            }
+        }
+        Purpose::Redundancy(alias) => redundancy::answered(app, alias, answer),
+        Purpose::Area { alias, at_rest } => stable::area_answered(app, alias, at_rest, answer),
+        Purpose::Records { alias, table, at_rest } => {
+            stable::records_answered(app, (alias, table), at_rest, answer);
+        }
+        Purpose::Order { what, undo } => match answer {
+            Ok(OperatorAnswer::Done(done)) if !done.is_empty() => {
+                app.undo.extend(undo);
+                app.tell(Tone::Injected, done);
+            }
+            Ok(_) => {
+                app.undo.extend(undo);
+                app.tell(Tone::Injected, what);
+            }
+            Err(reason) => app.tell(Tone::Bad, format!("{what}: {reason}")),
+        },
+        Purpose::Step => tour::answered(app, answer.map(|_| String::new())),
+        Purpose::Check(check) => return stable::checked(app, *check, answer),
+    }
+    Vec::new()
+}
+
+/// The name of a key, as the table of commands writes it.
+#[must_use]
+pub(crate) fn key_name(key: &KeyEvent) -> Option<String> {
+    if key.kind == KeyEventKind::Release {
+        return None;
+    }
+    let name = match key.code {
+        KeyCode::Char(' ') => "space".to_owned(),
+        KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            return Some(format!("ctrl-{}", c.to_ascii_lowercase()));
+        }
+        // A letter with Alt is not that letter.
+        KeyCode::Char(_) if key.modifiers.contains(KeyModifiers::ALT) => return None,
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::Enter => "enter".to_owned(),
+        KeyCode::Esc => "esc".to_owned(),
+        KeyCode::Tab => "tab".to_owned(),
+        KeyCode::BackTab => "backtab".to_owned(),
+        KeyCode::Backspace => "backspace".to_owned(),
+        KeyCode::Delete => "delete".to_owned(),
+        KeyCode::Up => "up".to_owned(),
+        KeyCode::Down => "down".to_owned(),
+        KeyCode::Left => "left".to_owned(),
+        KeyCode::Right => "right".to_owned(),
+        KeyCode::Home => "home".to_owned(),
+        KeyCode::End => "end".to_owned(),
+        KeyCode::PageUp => "pageup".to_owned(),
+        KeyCode::PageDown => "pagedown".to_owned(),
+        _ => return None,
+    };
+    Some(name)
+}

@@ -1,0 +1,267 @@
+//! How each screen divides its room among its panes.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::paint::{self, section, table, width};
+use super::topology;
+use crate::tui::app::{App, Pane, Screen, Shown};
+use crate::tui::{panes, redundancy, tour};
+use crate::world::{Tone, clock, duration_us};
+
+/// Paints the screen into what lies between the bars.
+pub(super) fn screen(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
+    match app.screen {
+        Screen::Cluster => cluster(app, buffer, area, shown),
+        Screen::Redundancy => redundant(app, buffer, area, shown),
+        Screen::Stable => stable(app, buffer, area, shown),
+        Screen::Log => table(app, buffer, area, Pane::Log, shown),
+        Screen::Demos => demos(app, buffer, area, shown),
+    }
+}
+
+/// Stacks parts of these heights; the last takes what is left.
+fn stack<const N: usize>(area: Rect, heights: [u16; N]) -> [Rect; N] {
+    let mut y = area.y;
+    let mut left = area.height;
+    let mut place = 0;
+    heights.map(|height| {
+        place += 1;
+        let height = if place == N { left } else { height.min(left) };
+        let part = Rect { y, height, ..area };
+        y += height;
+        left -= height;
+        part
+    })
+}
+
+fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
+    let rows = app.table(Pane::Aliases).rows.len() as u16;
+    let wanted = rows.max(1) + 2;
+    let events = 4.max(area.height / 6);
+    // The table and the newest events come first; the picture takes what is left, then the events grow.
+    let table_least = wanted.min(8);
+    let drawn = topology::height(app.world());
+    let room = area.height.saturating_sub(table_least + events);
+    let picture = if drawn == 0 || room < 5 { 0 } else { (drawn + 1).min(room) };
+    let history = u16::from(area.height >= 28) * 3;
+    let table_height = wanted.min(area.height.saturating_sub(picture + events + history));
+    let [top, middle, story, rest] = stack(area, [picture, table_height, history, 0]);
+    if picture > 0 {
+        let title = app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
+        let inner = section(app, buffer, top, &title, "lines are calls per second", false);
+        topology::topology(app, buffer, inner);
+    }
+    table(app, buffer, middle, Pane::Aliases, shown);
+    alias_story(app, buffer, story);
+    table(app, buffer, rest, Pane::LastEvents, shown);
+}
+
+/// The chosen alias in two lines: its takeovers, and what its member in service counted.
+fn alias_story(app: &App, buffer: &mut Buffer, area: Rect) {
+    if area.height < 3 {
+        return;
+    }
+    let Some((_, alias)) = chosen_alias(app) else { return };
+    let world = app.world();
+    let inner = section(app, buffer, area, &format!("alias {alias}"), "", false);
+    let takeovers: Vec<_> = world.takeovers.iter().filter(|takeover| takeover.alias == alias).collect();
+    let mut pieces = vec![(format!("   takeovers {}", takeovers.len()), Style::default())];
+    for takeover in takeovers.iter().rev().take(4) {
+        let when = clock(takeover.at_unix_ms, world.zero_unix_ms);
+        let gap = takeover.timing.blackout_us.map_or_else(String::new, |us| format!(" {}", duration_us(us)));
+        let text = format!("   {when} {} {}{gap}", takeover.cause, takeover.to);
+        pieces.push((text, app.theme.style(Tone::Past)));
+    }
+    paint::line(app, buffer, inner, 0, &pieces);
+    let Some(stats) = world.active_stats(Some(&alias)).next() else { return };
+    let mut line = format!(
+        "   executing {}   held {}   in doubt {}   pending {}   found redundant {}   sent again {}",
+        stats.executing, stats.held, stats.in_doubt, stats.pending, stats.redundant, stats.resent
+    );
+    for (name, count) in &stats.counters {
+        line.push_str(&format!("   {name} {count}"));
+    }
+    paint::line(app, buffer, inner, 1, &[(line, app.theme.dim())]);
+}
+
+fn chosen_alias(app: &App) -> Option<(String, String)> {
+    let table = app.table(Pane::Aliases);
+    let row = table.chosen_row(&app.look(Pane::Aliases))?;
+    Some((row.json["process"].as_str()?.to_owned(), row.json["alias"].as_str()?.to_owned()))
+}
+
+fn redundant(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
+    let story = (area.height / 4).clamp(4, 12);
+    let [top, summary, bottom] = stack(area, [area.height.saturating_sub(story + 2), 2, 0]);
+    table(app, buffer, top, Pane::Redundancy, shown);
+    let inner = section(app, buffer, summary, "summary", "", false);
+    paint::line(app, buffer, inner, 0, &[(format!("   {}", panes::age_line(app)), Style::default())]);
+    let Some(row) = redundancy::chosen(app) else {
+        section(app, buffer, bottom, "lifeline", "", false);
+        return;
+    };
+    let remark = match row.state.as_str() {
+        "in_doubt" => "in doubt: its effect may or may not have happened; r decides",
+        _ => "Enter shows its whole reply",
+    };
+    let inner = section(app, buffer, bottom, &format!("lifeline of {}", row.id), remark, false);
+    let life = redundancy::lifeline(app, &row.id);
+    if life.is_empty() {
+        let text = "nothing out of the ordinary: sent once, answered once";
+        paint::at(app, buffer, inner, 3, 0, text, app.theme.dim());
+    }
+    let skip = life.len().saturating_sub(usize::from(inner.height));
+    for (line, (at, process, words)) in life.into_iter().skip(skip).enumerate() {
+        let pieces = [
+            (format!("   {}  ", clock(at, app.world().zero_unix_ms)), app.theme.dim()),
+            (format!("{} {:<10} ", app.theme.glyph(words.tone), words.kind), app.theme.style(words.tone)),
+            (format!("{process}: {}", words.text), Style::default()),
+        ];
+        paint::line(app, buffer, inner, line as u16, &pieces);
+    }
+}
+
+fn stable(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
+    let left = if area.width >= 120 { 48 } else { 36 };
+    let areas = Rect { width: left, ..area };
+    let right = Rect { x: area.x + left + 1, width: area.width.saturating_sub(left + 1), ..area };
+    let value = (area.height / 3).clamp(7, 16);
+    let [records, value] = stack(right, [right.height.saturating_sub(value), 0]);
+    let summary = 5.min(area.height / 4);
+    let [list, foot] = stack(areas, [areas.height - summary, 0]);
+    table(app, buffer, list, Pane::Areas, shown);
+    area_summary(app, buffer, foot);
+    table(app, buffer, records, Pane::Records, shown);
+    record_value(app, buffer, value);
+}
+
+fn area_summary(app: &App, buffer: &mut Buffer, area: Rect) {
+    let inner = section(app, buffer, area, "file", "", false);
+    let Some((alias, _)) = crate::tui::stable::chosen(app) else { return };
+    let Some(reading) = app.areas.get(&alias).and_then(|readings| readings.at(app.until_unix_ms())) else { return };
+    let what = &reading.what;
+    let name = what.file.rsplit('/').next().unwrap_or(&what.file);
+    let commits = match what.commits {
+        0 => "not open for writing".to_owned(),
+        n => format!(
+            "{n} commits, p50 {} p99 {}",
+            duration_us(what.commit_us_p50),
+            duration_us(what.commit_us_p99)
+        ),
+    };
+    let lines = [
+        format!("{name}   schema {}", what.schema),
+        format!("written by incarnation {}", what.incarnation),
+        commits,
+        what.file.clone(),
+    ];
+    for (line, text) in lines.iter().enumerate() {
+        paint::at(app, buffer, inner, 3, line as u16, text, app.theme.dim());
+    }
+}
+
+/// The chosen record decoded, and its bytes beside that or under it.
+fn record_value(app: &App, buffer: &mut Buffer, area: Rect) {
+    let Some(record) = panes::record(app) else {
+        section(app, buffer, area, "value", "", false);
+        return;
+    };
+    let (decoded, dump) = panes::value_lines(&record);
+    let hex_wide = dump.iter().map(|line| width(line)).max().unwrap_or(0) + 2;
+    let inner = section(app, buffer, area, "value", &format!("{} bytes", record.value_bytes), false);
+    let beside = inner.width > hex_wide + 30;
+    let (text, hex) = if beside {
+        let hex = Rect { x: inner.right() - hex_wide, width: hex_wide, ..inner };
+        (Rect { width: inner.width - hex_wide - 1, ..inner }, hex)
+    } else {
+        let lines = (decoded.len() as u16).min(inner.height.saturating_sub(2)).max(1);
+        let [text, hex] = stack(inner, [lines, 0]);
+        (text, hex)
+    };
+    for (line, value) in decoded.iter().enumerate() {
+        let style = if value.starts_with("damaged") { app.theme.style(Tone::Bad) } else { Style::default() };
+        paint::at(app, buffer, text, 2, line as u16, value, style);
+    }
+    for (line, value) in dump.iter().enumerate() {
+        paint::at(app, buffer, hex, if beside { 0 } else { 2 }, line as u16, value, app.theme.dim());
+    }
+}
+
+fn demos(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
+    let rows = app.demos.len() as u16;
+    let [top, middle, bottom] = stack(area, [(rows + 3).min(area.height / 3), (area.height / 3).max(6), 0]);
+    table(app, buffer, top, Pane::Demos, shown);
+    table(app, buffer, middle, Pane::Steps, shown);
+    step(app, buffer, bottom);
+}
+
+/// The chosen step in full: text, do, watch, expect and what is.
+fn step(app: &App, buffer: &mut Buffer, area: Rect) {
+    let table = app.table(Pane::Steps);
+    let running = app.tour.as_ref().map(|tour| tour.done.len());
+    let look = app.look(Pane::Steps);
+    // Until a step is chosen, the one that comes next is shown.
+    let place = match (&look.chosen, running) {
+        (None, Some(next)) => next.min(table.rows.len().saturating_sub(1)),
+        _ => table.chosen(&look).unwrap_or(0),
+    };
+    let Some(row) = table.rows.get(place) else {
+        section(app, buffer, area, "step", "", false);
+        return;
+    };
+    let inner = section(app, buffer, area, &format!("step {} of {}", place + 1, table.rows.len()), "", false);
+    let list = |name: &str| -> Vec<String> {
+        let items = row.json[name].as_array().cloned().unwrap_or_default();
+        items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let text = |name: &str| row.json[name].as_str().unwrap_or_default().to_owned();
+    let room = usize::from(inner.width.saturating_sub(6));
+    let mut lines: Vec<(String, Style)> =
+        wrap(&text("text"), room).into_iter().map(|line| (line, Style::default())).collect();
+    lines.push((String::new(), Style::default()));
+    lines.push((format!("DO      {}", text("does")), app.theme.style(Tone::Injected)));
+    for (at, line) in wrap(&text("watch"), room.saturating_sub(8)).into_iter().enumerate() {
+        lines.push((format!("{}{line}", if at == 0 { "WATCH   " } else { "        " }), Style::default()));
+    }
+    let found = list("found");
+    for (at, expected) in list("expect").into_iter().enumerate() {
+        let (tone, is) = now(app, place, at, found.get(at), row.json["held"].as_bool());
+        lines.push((format!("EXPECT  {expected:<34} {is}"), app.theme.style(tone)));
+    }
+    for (line, (text, style)) in lines.into_iter().enumerate() {
+        paint::at(app, buffer, inner, 3, line as u16, &text, style);
+    }
+}
+
+/// What is, beside what is expected: as found when the step ended, or as it is now.
+fn now(app: &App, step: usize, at: usize, found: Option<&String>, held: Option<bool>) -> (Tone, String) {
+    if let Some(found) = found {
+        let tone = if held == Some(true) { Tone::Good } else { Tone::Bad };
+        return (tone, format!("was {found}"));
+    }
+    let Some(tour) = app.tour.as_ref().filter(|tour| tour.done.len() == step) else {
+        return (Tone::Past, String::new());
+    };
+    let expectation = tour::file(app, &tour.demo).and_then(|file| file.tour.get(step)?.expect.get(at));
+    expectation.map_or((Tone::Past, String::new()), |it| (Tone::Plain, format!("now {}", it.found(app.world()))))
+}
+
+/// A text in lines of at most this width, broken between words; its own line breaks are mere spaces.
+pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is always a line");
+        let used = usize::from(width(last));
+        if used > 0 && used + 1 + usize::from(width(word)) > room {
+            lines.push(word.to_owned());
+        } else {
+            if used > 0 {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
