@@ -73,7 +73,10 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
         Id::ScreenshotText | Id::ScreenshotSvg | Id::ExportJson | Id::ExportCsv => return save(app, id),
         Id::Mouse => {
             app.mouse = !app.mouse;
-            app.tell(Tone::Plain, if app.mouse { "the mouse is taken" } else { "the mouse is the terminal's" });
+            app.tell(
+                Tone::Plain,
+                if app.mouse { "the mouse is taken" } else { "the mouse is the terminal's" },
+            );
             return vec![Cmd::Mouse(app.mouse)];
         }
         Id::Repaint => return vec![Cmd::Repaint],
@@ -136,7 +139,9 @@ fn end(app: &mut App, id: Id) {
     let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
     let (lines, last_of) = consequences(app, &process);
     let (verb, what, request) = match id {
-        Id::Kill => ("Kill", format!("{process} was killed"), OperatorRequest::Kill { process: process.clone() }),
+        Id::Kill => {
+            ("Kill", format!("{process} was killed"), OperatorRequest::Kill { process: process.clone() })
+        }
         Id::Exit => ("Exit", format!("{process} ends"), OperatorRequest::Exit { process: process.clone() }),
         _ => {
             let request = OperatorRequest::Restart { process: process.clone() };
@@ -161,12 +166,16 @@ fn consequences(app: &App, process: &str) -> (Vec<String>, Option<String>) {
     for (alias, in_service) in world.memberships(process) {
         let members = world.aliases[alias].members.iter();
         let heirs: Vec<&str> = members
-            .filter(|it| it.process != process && matches!(it.state, MemberState::Backup | MemberState::InService))
+            .filter(|it| {
+                it.process != process && matches!(it.state, MemberState::Backup | MemberState::InService)
+            })
             .map(|it| it.process.as_str())
             .collect();
         lines.push(match (in_service, heirs.first()) {
             (true, Some(heir)) => format!("{alias}: {heir} takes over. {}", under_way(app, alias)),
-            (false, Some(heir)) => format!("{alias}: {heir} goes on; its backup is gone until it starts again."),
+            (false, Some(heir)) => {
+                format!("{alias}: {heir} goes on; its backup is gone until it starts again.")
+            }
             (_, None) => format!("{alias}: nobody is left. Calls wait until a member starts again."),
         });
         if heirs.is_empty() {

@@ -30,7 +30,8 @@ pub(crate) enum Screen {
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub(crate) const ALL: [Screen; 5] = [Screen::Cluster, Screen::Redundancy, Screen::Stable, Screen::Log, Screen::Demos];
+    pub(crate) const ALL: [Screen; 5] =
+        [Screen::Cluster, Screen::Redundancy, Screen::Stable, Screen::Log, Screen::Demos];
 
     /// Its key.
     #[must_use]
@@ -438,6 +439,14 @@ impl App {
         self.ticket += 1;
         self.awaited.insert(self.ticket, purpose);
         self.ticket
+    }
+
+    /// Keeps what the last frame showed, so that tables stay where they are and the mouse hits what is seen.
+    pub(crate) fn remember(&mut self, shown: Shown) {
+        for (pane, (offset, _)) in &shown.pages {
+            self.looks.entry(*pane).or_default().offset = *offset;
+        }
+        self.shown = shown;
     }
 
     /// Tells the operator something.

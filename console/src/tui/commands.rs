@@ -5,7 +5,6 @@ use super::popup::Popup;
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "COMMANDS says what each one does")]
 pub(crate) enum Id {
     Down,
     Up,
@@ -154,11 +153,17 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Right, &["l", "right"], "cell to the right", "Chooses the cell to the right, for y."),
     command(Id::NextPane, &["tab"], "next pane", "Gives the focus to the next pane."),
     command(Id::PreviousPane, &["backtab"], "previous pane", "Gives the focus to the previous pane."),
-    command(Id::Enter, &["enter"], "open", "Opens what is chosen: an alias, a row, a table, a demo.").footer(1),
+    command(Id::Enter, &["enter"], "open", "Opens what is chosen: an alias, a row, a table, a demo.")
+        .footer(1),
     command(Id::Back, &["esc"], "back", "Closes the popup, then the filter, then goes back. Never quits."),
     command(Id::Go(Cluster), &["1"], "Cluster", "Topology and port alias table.").chapter(Screens),
-    command(Id::Go(Redundancy), &["2"], "Redundancy", "The redundancy table of an alias: which calls are known.")
-        .chapter(Screens),
+    command(
+        Id::Go(Redundancy),
+        &["2"],
+        "Redundancy",
+        "The redundancy table of an alias: which calls are known.",
+    )
+    .chapter(Screens),
     command(Id::Go(Stable), &["5"], "Stable", "The stable areas, decoded and in hexadecimal digits.")
         .chapter(Screens),
     command(Id::Go(Log), &["7"], "Log", "Everything that happened, from all processes.").chapter(Screens),
@@ -171,12 +176,17 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .chapter(Looking)
     .footer(6),
-    command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.").chapter(Looking).footer(7),
+    command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.")
+        .chapter(Looking)
+        .footer(7),
     command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
         .chapter(Looking)
         .on(&[Log])
         .footer(3),
-    command(Id::NextAlias, &["]"], "next alias", "Shows the next alias.").chapter(Looking).on(&[Redundancy]).footer(4),
+    command(Id::NextAlias, &["]"], "next alias", "Shows the next alias.")
+        .chapter(Looking)
+        .on(&[Redundancy])
+        .footer(4),
     command(Id::PreviousAlias, &["["], "previous alias", "Shows the previous alias.")
         .chapter(Looking)
         .on(&[Redundancy]),
@@ -199,7 +209,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::ExportJson, &["e j"], "export JSON", "The table to a file, as JSON.").chapter(Looking),
     command(Id::ExportCsv, &["e c"], "export CSV", "The table to a file, as CSV.").chapter(Looking),
     command(Id::Screenshot, &["S"], "screenshot", "Writes this screen to a file.").chapter(Looking),
-    command(Id::ScreenshotText, &["S t"], "screenshot as text", "This screen to a file, as text.").chapter(Looking),
+    command(Id::ScreenshotText, &["S t"], "screenshot as text", "This screen to a file, as text.")
+        .chapter(Looking),
     command(Id::ScreenshotSvg, &["S s"], "screenshot as SVG", "This screen to a file, as an SVG picture.")
         .chapter(Looking),
     command(Id::Pause, &["space"], "pause", "Stops the picture at this moment, or goes back to live.")
@@ -217,7 +228,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         .footer(2),
     command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
         .chapter(Acting),
-    command(Id::Hang, &["x h"], "hang", "Stops the chosen process with SIGSTOP until it is resumed.").chapter(Acting),
+    command(Id::Hang, &["x h"], "hang", "Stops the chosen process with SIGSTOP until it is resumed.")
+        .chapter(Acting),
     command(Id::HangFor, &["x s"], "hang for…", "Stops the chosen process for some time.").chapter(Acting),
     command(Id::Resume, &["x r"], "resume", "Lets a hung process go on.").chapter(Acting),
     command(Id::Exit, &["x e"], "exit", "Lets the chosen process end in good order. Its backup takes over.")
@@ -225,8 +237,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Restart, &["x t"], "restart", "Ends the chosen process in good order and starts it again.")
         .chapter(Acting),
     command(Id::AddBackup, &["x b"], "add a backup", "Adds a member to the alias.").chapter(Acting),
-    command(Id::Undo, &["u"], "undo", "Takes back the last thing that can be: resumes the process hung last.")
-        .chapter(Acting),
+    command(
+        Id::Undo,
+        &["u"],
+        "undo",
+        "Takes back the last thing that can be: resumes the process hung last.",
+    )
+    .chapter(Acting),
     command(Id::HealAll, &["U"], "heal all", "Resumes every process that hangs by an injected defect.")
         .chapter(Acting),
     command(Id::Resolve, &["r"], "resolve", "Decides about the chosen call in doubt.")
@@ -247,15 +264,22 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Palette, &[":"], "palette", "Finds any command by a few letters of its name.")
         .chapter(Console)
         .footer(10),
-    command(Id::Help, &["?"], "help", "All keys; what is typed searches, Enter runs.").chapter(Console).footer(11),
+    command(Id::Help, &["?"], "help", "All keys; what is typed searches, Enter runs.")
+        .chapter(Console)
+        .footer(11),
     command(Id::Mouse, &["%"], "mouse", "Takes the mouse, or leaves it to the terminal.").chapter(Console),
     command(Id::Repaint, &["ctrl-l"], "repaint", "Paints the screen anew.").chapter(Console),
     command(Id::Suspend, &["ctrl-z"], "suspend", "Back to the shell; fg returns.").chapter(Console),
     command(Id::Quit, &["q"], "quit", "Backs out, then quits and asks whether the cluster stays up.")
         .chapter(Console)
         .footer(12),
-    command(Id::QuitNow, &["ctrl-c"], "quit at once", "Quits at once. A cluster this console started goes down.")
-        .chapter(Console),
+    command(
+        Id::QuitNow,
+        &["ctrl-c"],
+        "quit at once",
+        "Quits at once. A cluster this console started goes down.",
+    )
+    .chapter(Console),
 ];
 
 /// The command of this id.
@@ -280,7 +304,9 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
     }
     match id {
         Id::Act => target(app).map(|_| ()),
-        Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => acts(app, id),
+        Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => {
+            acts(app, id)
+        }
         Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
         Id::HealAll if app.history.live().active_defects().next().is_none() => Err("nothing hangs".into()),
         Id::Undo | Id::HealAll => may_act(app),
@@ -359,7 +385,9 @@ pub(crate) fn footer(app: &App) -> Vec<(&'static str, &'static str)> {
     let mut commands: Vec<&Command> = COMMANDS
         .iter()
         .filter(|command| command.footer > 0 && command.is_on(app.screen))
-        .filter(|command| !matches!(command.id, Id::TourStep | Id::Resolve) || available(app, command.id).is_ok())
+        .filter(|command| {
+            !matches!(command.id, Id::TourStep | Id::Resolve) || available(app, command.id).is_ok()
+        })
         .collect();
     commands.sort_by_key(|command| command.footer);
     let shown = commands.into_iter().map(|command| {
@@ -402,7 +430,7 @@ fn popup_footer(popup: &Popup) -> Vec<(&'static str, &'static str)> {
 
 /// The key reference of the documentation.
 #[must_use]
-pub(crate) fn reference() -> String {
+pub fn reference() -> String {
     let mut out = String::from(
         "# Keys\n\nMade from the console's table of commands; `:` finds each by name, `?` searches these sentences.\n",
     );

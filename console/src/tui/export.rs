@@ -12,7 +12,8 @@ use super::table::Table;
 pub(crate) fn text(picture: &Buffer) -> String {
     let mut out = String::new();
     for y in picture.area.top()..picture.area.bottom() {
-        let line: String = (picture.area.left()..picture.area.right()).map(|x| picture[(x, y)].symbol()).collect();
+        let line: String =
+            (picture.area.left()..picture.area.right()).map(|x| picture[(x, y)].symbol()).collect();
         out.push_str(line.trim_end());
         out.push('\n');
     }
@@ -40,7 +41,10 @@ pub(crate) fn svg(picture: &Buffer) -> String {
             let reversed = cell.modifier.contains(Modifier::REVERSED);
             if reversed {
                 let (x, y) = (x * WIDE, y * HIGH);
-                let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{WIDE}\" height=\"{HIGH}\" fill=\"#d7dae0\"/>");
+                let _ = writeln!(
+                    out,
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{WIDE}\" height=\"{HIGH}\" fill=\"#d7dae0\"/>"
+                );
             }
             if cell.symbol().trim().is_empty() {
                 continue;
@@ -91,10 +95,15 @@ pub(crate) fn json(table: &Table) -> String {
 #[must_use]
 pub(crate) fn csv(table: &Table) -> String {
     let field = |text: &str| {
-        if text.contains(['"', ',', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+        if text.contains(['"', ',', '\n']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_owned()
+        }
     };
     let mut out = String::new();
-    let titles: Vec<String> = table.columns.iter().map(|column| field(&column.title.to_lowercase())).collect();
+    let titles: Vec<String> =
+        table.columns.iter().map(|column| field(&column.title.to_lowercase())).collect();
     let _ = writeln!(out, "{}", titles.join(","));
     for row in &table.rows {
         let cells: Vec<String> = row.cells.iter().map(|cell| field(&cell.text)).collect();
@@ -126,7 +135,9 @@ mod tests {
 
     #[test]
     fn base64_is_as_others_write_it() {
-        for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, expected) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(bytes.as_bytes()), expected);
         }
     }
@@ -139,7 +150,8 @@ mod tests {
             cells: vec![plain("a,b"), plain("say \"hi\"\nthere")],
             json: serde_json::json!({}),
         };
-        let table = Table { columns: vec![text("KEY", 5), rest("TEXT")], rows: vec![row], ..Table::default() };
+        let table =
+            Table { columns: vec![text("KEY", 5), rest("TEXT")], rows: vec![row], ..Table::default() };
         assert_eq!(csv(&table), "key,text\n\"a,b\",\"say \"\"hi\"\"\nthere\"\n");
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod app;
+mod backend;
 mod commands;
 mod export;
 mod filter;
@@ -11,16 +12,19 @@ mod panes;
 mod pointer;
 mod popup;
 mod redundancy;
+mod run;
 mod stable;
 mod table;
+mod terminal;
 mod theme;
 mod tour;
 mod update;
 mod view;
 
-use app::{App, DemoCard};
+#[cfg(test)]
+mod tests;
+
+pub use backend::AtRest;
+pub use commands::reference;
 pub use msg::Quit;
-use msg::{Cmd, Msg};
-use theme::Theme;
-use update::update;
-use view::view;
+pub use run::{TuiError, TuiOptions, run};

@@ -57,7 +57,8 @@ pub(crate) fn answered(app: &mut App, alias: String, answer: Result<OperatorAnsw
 /// Shows the table of the next alias, or of the one before.
 pub(crate) fn turn(app: &mut App, by: isize) -> Vec<Cmd> {
     let aliases: Vec<String> = app.world().aliases.keys().cloned().collect();
-    let Some(now) = app.shown_alias().and_then(|alias| aliases.iter().position(|other| *other == alias)) else {
+    let Some(now) = app.shown_alias().and_then(|alias| aliases.iter().position(|other| *other == alias))
+    else {
         return Vec::new();
     };
     let next = (now as isize + by).rem_euclid(aliases.len() as isize) as usize;
@@ -100,7 +101,9 @@ pub(crate) fn resolve(app: &mut App, id: Id) {
     };
     let popup = match id {
         Id::ResolveReply => ask(format!("reply for {call}"), "the caller gets", Then::Reply { alias, call }),
-        Id::ResolveFail => ask(format!("failure for {call}"), "the caller is told", Then::Fail { alias, call }),
+        Id::ResolveFail => {
+            ask(format!("failure for {call}"), "the caller is told", Then::Fail { alias, call })
+        }
         _ => {
             let lines = vec![
                 format!("{alias} executes the request of {call} again."),

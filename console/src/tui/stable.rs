@@ -40,7 +40,8 @@ pub(crate) fn shown(app: &App) -> Option<(String, String)> {
     let (alias, table) = chosen(app)?;
     let table = table.or_else(|| {
         let area = app.areas.get(&alias)?.at(app.until_unix_ms())?;
-        let fullest = area.what.tables.iter().find(|table| table.name == "app").or(area.what.tables.first())?;
+        let fullest =
+            area.what.tables.iter().find(|table| table.name == "app").or(area.what.tables.first())?;
         Some(fullest.name.clone())
     })?;
     Some((alias, table))
@@ -96,7 +97,12 @@ fn ask(app: &mut App, alias: &str, query: Query, purpose: impl Fn(bool) -> Purpo
 }
 
 /// Keeps an answer about an area.
-pub(crate) fn area_answered(app: &mut App, alias: String, at_rest: bool, answer: Result<OperatorAnswer, String>) {
+pub(crate) fn area_answered(
+    app: &mut App,
+    alias: String,
+    at_rest: bool,
+    answer: Result<OperatorAnswer, String>,
+) {
     let unix_ms = app.history.live().last_unix_ms;
     let readings = app.areas.entry(alias).or_default();
     readings.asked = false;
@@ -156,7 +162,8 @@ fn go_on(app: &mut App, check: Check) -> Vec<Cmd> {
         match damaged.first() {
             None => app.tell(Tone::Good, format!("{alias}: {records} records read, none damaged")),
             Some(first) => {
-                let text = format!("{alias}: {} of {records} records damaged; the first: {first}", damaged.len());
+                let text =
+                    format!("{alias}: {} of {records} records damaged; the first: {first}", damaged.len());
                 app.tell(Tone::Bad, text);
             }
         }
@@ -179,9 +186,10 @@ pub(crate) fn checked(app: &mut App, mut check: Check, answer: Result<OperatorAn
         Ok(Answer::Browse(page)) => {
             check.records += page.rows.len() as u64;
             let table = check.tables[0].clone();
-            let damaged = page.rows.iter().filter_map(|row| {
-                row.damage.as_ref().map(|damage| format!("{table} {}: {damage}", row.key))
-            });
+            let damaged = page
+                .rows
+                .iter()
+                .filter_map(|row| row.damage.as_ref().map(|damage| format!("{table} {}: {damage}", row.key)));
             check.damaged.extend(damaged);
             check.after = page.next;
             if check.after.is_none() {

@@ -84,7 +84,8 @@ pub(crate) fn can_step(app: &App) -> Result<(), String> {
 
 /// Does the next step.
 pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
-    let Some((_, step)) = app.tour.clone().and_then(|tour| next(app, &tour).map(|(at, step)| (at, step.clone())))
+    let Some((_, step)) =
+        app.tour.clone().and_then(|tour| next(app, &tour).map(|(at, step)| (at, step.clone())))
     else {
         return Vec::new();
     };
@@ -143,7 +144,8 @@ fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
         }
         Action::Wait(_) => Vec::new(),
     };
-    let asked = requests.into_iter().map(|request| Cmd::Ask { ticket: app.next_ticket(Purpose::Step), request });
+    let asked =
+        requests.into_iter().map(|request| Cmd::Ask { ticket: app.next_ticket(Purpose::Step), request });
     asked.collect()
 }
 

@@ -73,7 +73,9 @@ pub(super) fn records(app: &App) -> Table {
     let empty = match (failure, reading) {
         (Some(failure), _) => format!("Not read: {failure}"),
         (None, Some(_)) => "This table is empty.".into(),
-        (None, None) if app.past.is_some() => "Not read then. This screen keeps only what was looked at.".into(),
+        (None, None) if app.past.is_some() => {
+            "Not read then. This screen keeps only what was looked at.".into()
+        }
         (None, None) => "Being read.".into(),
     };
     Table { title: format!("{alias} / {table}"), remark, columns, rows, empty, ..Table::default() }

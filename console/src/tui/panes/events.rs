@@ -19,7 +19,8 @@ fn columns() -> Vec<Column> {
 pub(super) fn log(app: &App) -> Table {
     let columns = columns();
     let titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
-    let filter = app.looks.get(&Pane::Log).and_then(|look| Filter::parse(&look.filter, &titles).ok().flatten());
+    let filter =
+        app.looks.get(&Pane::Log).and_then(|look| Filter::parse(&look.filter, &titles).ok().flatten());
     let mut rows: Vec<Row> = app
         .history
         .newest_first(app.moment())

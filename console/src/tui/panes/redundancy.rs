@@ -18,7 +18,9 @@ pub(super) fn table(app: &App) -> Table {
         remark.push_str(&format!("   the first {}, id: in the filter finds others", found.len()));
     }
     Table {
-        title: alias.as_ref().map_or("redundancy table".into(), |alias| format!("redundancy table of {alias}")),
+        title: alias
+            .as_ref()
+            .map_or("redundancy table".into(), |alias| format!("redundancy table of {alias}")),
         remark,
         columns: vec![
             text("ID", 30),
@@ -56,7 +58,9 @@ fn empty(app: &App, alias: Option<&str>) -> String {
         return format!("Not read: {failure}");
     }
     match readings.and_then(|readings| readings.at(app.until_unix_ms())) {
-        Some(_) => format!("No call is known to {alias}: nothing was called, or all is below the callers' marks."),
+        Some(_) => {
+            format!("No call is known to {alias}: nothing was called, or all is below the callers' marks.")
+        }
         None if app.past.is_some() => "Not read then. This screen keeps only what was looked at.".into(),
         None => "Being read.".into(),
     }
@@ -76,7 +80,8 @@ pub(crate) fn state_words(state: &str) -> (Tone, &str) {
 
 fn row(app: &App, row: &TableRow) -> Row {
     let (tone, state) = state_words(&row.state);
-    let reply = row.text.clone().or_else(|| row.hex.as_ref().map(|hex| format!("0x{hex}"))).unwrap_or_default();
+    let reply =
+        row.text.clone().or_else(|| row.hex.as_ref().map(|hex| format!("0x{hex}"))).unwrap_or_default();
     let reply = if row.failed { toned(Tone::Bad, format!("failed: {reply}")) } else { plain(reply) };
     let written = match row.written_unix_ms {
         0 => "-".to_owned(),

@@ -111,8 +111,7 @@ pub(super) fn note(app: &App, buffer: &mut Buffer, area: Rect) {
     };
     let text = format!("{} {} ", app.theme.glyph(note.tone), note.text);
     let tail = usize::from(area.width.saturating_sub(width(&text) + 2));
-    let pieces =
-        [(format!("{rule} "), dim), (text, app.theme.style(note.tone)), (rule.repeat(tail), dim)];
+    let pieces = [(format!("{rule} "), dim), (text, app.theme.style(note.tone)), (rule.repeat(tail), dim)];
     paint::line(app, buffer, area, 0, &pieces);
 }
 
@@ -169,7 +168,8 @@ pub(super) fn tour(app: &App, buffer: &mut Buffer, area: Rect) -> Rect {
         })
         .collect();
     let title = format!("tour of {}", tour.demo);
-    let inner = paint::section(app, buffer, place, &title, &format!("{done} of {steps} steps  {marks}"), false);
+    let inner =
+        paint::section(app, buffer, place, &title, &format!("{done} of {steps} steps  {marks}"), false);
     for (line, pieces) in tour_lines(app, tour).into_iter().enumerate() {
         let indented = Rect { x: inner.x + 3, width: inner.width.saturating_sub(3), ..inner };
         paint::line(app, buffer, indented, line as u16, &pieces);
@@ -180,7 +180,10 @@ pub(super) fn tour(app: &App, buffer: &mut Buffer, area: Rect) -> Rect {
 fn tour_lines(app: &App, tour: &tour::Tour) -> Vec<Vec<Piece>> {
     let theme = &app.theme;
     let plain = Style::default();
-    let last = tour.done.last().zip(tour::file(app, &tour.demo).and_then(|it| it.tour.get(tour.done.len().wrapping_sub(1))));
+    let last = tour
+        .done
+        .last()
+        .zip(tour::file(app, &tour.demo).and_then(|it| it.tour.get(tour.done.len().wrapping_sub(1))));
     let was = last.map(|(outcome, step)| {
         let expected: Vec<String> = step.expect.iter().map(ToString::to_string).collect();
         match outcome.held {

@@ -63,8 +63,10 @@ impl Grid {
 }
 
 fn character(directions: u8, heavy: bool, ascii: bool) -> char {
-    const LIGHT: [char; 16] = [' ', '│', '│', '│', '─', '┘', '┐', '┤', '─', '└', '┌', '├', '─', '┴', '┬', '┼'];
-    const HEAVY: [char; 16] = [' ', '┃', '┃', '┃', '━', '┛', '┓', '┫', '━', '┗', '┏', '┣', '━', '┻', '┳', '╋'];
+    const LIGHT: [char; 16] =
+        [' ', '│', '│', '│', '─', '┘', '┐', '┤', '─', '└', '┌', '├', '─', '┴', '┬', '┼'];
+    const HEAVY: [char; 16] =
+        [' ', '┃', '┃', '┃', '━', '┛', '┓', '┫', '━', '┗', '┏', '┣', '━', '┻', '┳', '╋'];
     let vertical = directions & (UP | DOWN) != 0;
     let horizontal = directions & (LEFT | RIGHT) != 0;
     match (ascii, heavy) {

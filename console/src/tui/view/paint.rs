@@ -65,7 +65,14 @@ pub(super) fn width(text: &str) -> u16 {
 }
 
 /// A rule with a heading; the rest of the area is left for what it heads.
-pub(super) fn section(app: &App, buffer: &mut Buffer, area: Rect, title: &str, remark: &str, focus: bool) -> Rect {
+pub(super) fn section(
+    app: &App,
+    buffer: &mut Buffer,
+    area: Rect,
+    title: &str,
+    remark: &str,
+    focus: bool,
+) -> Rect {
     if area.height == 0 {
         return area;
     }
@@ -217,7 +224,8 @@ fn lay_out(table: &Table, width_all: u16) -> Vec<(usize, u16, u16)> {
         let widest = cells.max().unwrap_or(0).max(width(column.title) + 1);
         if column.max == 0 { REST_LEAST } else { widest.min(column.max.max(width(column.title) + 1)) }
     };
-    let all: Vec<u16> = table.columns.iter().enumerate().map(|(place, column)| natural(place, column)).collect();
+    let all: Vec<u16> =
+        table.columns.iter().enumerate().map(|(place, column)| natural(place, column)).collect();
     let mut kept: Vec<usize> = (0..table.columns.len()).collect();
     let needed = |kept: &[usize]| LEFT + kept.iter().map(|place| all[*place] + GAP).sum::<u16>();
     while needed(&kept) > width_all + GAP {
@@ -228,7 +236,8 @@ fn lay_out(table: &Table, width_all: u16) -> Vec<(usize, u16, u16)> {
         };
     }
     let over = needed(&kept).saturating_sub(width_all + GAP);
-    let widest = kept.iter().copied().filter(|place| table.columns[*place].max > 0).max_by_key(|place| all[*place]);
+    let widest =
+        kept.iter().copied().filter(|place| table.columns[*place].max > 0).max_by_key(|place| all[*place]);
     let mut x = LEFT;
     let mut out = Vec::new();
     for place in kept {

@@ -48,8 +48,7 @@ pub(super) fn popup(app: &App, popup: &Popup, buffer: &mut Buffer, area: Rect, s
         Popup::Detail { title, lines, scroll } => {
             let room = usize::from(area.width.saturating_sub(8));
             let folded = lines.iter().flat_map(|line| fold(line, room));
-            let lines: Vec<Line> =
-                folded.skip(*scroll).map(|line| (vec![(line, plain)], None)).collect();
+            let lines: Vec<Line> = folded.skip(*scroll).map(|line| (vec![(line, plain)], None)).collect();
             boxed(app, buffer, area, title, lines, None, shown);
         }
     }
@@ -120,7 +119,8 @@ fn confirm_lines(app: &App, confirm: &Confirm, room: usize) -> Vec<Line> {
     }
     lines.push((Vec::new(), None));
     if let Some((wanted, input)) = &confirm.typed {
-        let mut line = vec![(format!("It is the last of its alias. Type {wanted} to do it: "), Style::default())];
+        let mut line =
+            vec![(format!("It is the last of its alias. Type {wanted} to do it: "), Style::default())];
         line.extend(typed(app, input));
         lines.push((line, None));
         return lines;
@@ -222,8 +222,7 @@ fn frame(
     let foot = rule.repeat(usize::from(place.width - 2));
     let foot = format!("{}{foot}{}", theme.pick("└", "+"), theme.pick("┘", "+"));
     paint::line(app, buffer, place, place.height - 1, &[(foot, strong)]);
-    let inner =
-        Rect { x: place.x + 1, y: place.y + 1, width: place.width - 2, height: place.height - 2 };
+    let inner = Rect { x: place.x + 1, y: place.y + 1, width: place.width - 2, height: place.height - 2 };
     for (line, (pieces, choice)) in lines.into_iter().enumerate().take(usize::from(inner.height)) {
         let line = line as u16;
         let text = Rect { x: inner.x + 2, width: inner.width.saturating_sub(3), ..inner };

@@ -49,7 +49,8 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let table_height = wanted.min(area.height.saturating_sub(picture + events + history));
     let [top, middle, story, rest] = stack(area, [picture, table_height, history, 0]);
     if picture > 0 {
-        let title = app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
+        let title =
+            app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
         let inner = section(app, buffer, top, &title, "lines are calls per second", false);
         topology::topology(app, buffer, inner);
     }
@@ -140,7 +141,9 @@ fn stable(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
 fn area_summary(app: &App, buffer: &mut Buffer, area: Rect) {
     let inner = section(app, buffer, area, "file", "", false);
     let Some((alias, _)) = crate::tui::stable::chosen(app) else { return };
-    let Some(reading) = app.areas.get(&alias).and_then(|readings| readings.at(app.until_unix_ms())) else { return };
+    let Some(reading) = app.areas.get(&alias).and_then(|readings| readings.at(app.until_unix_ms())) else {
+        return;
+    };
     let what = &reading.what;
     let name = what.file.rsplit('/').next().unwrap_or(&what.file);
     let commits = match what.commits {
@@ -245,7 +248,8 @@ fn now(app: &App, step: usize, at: usize, found: Option<&String>, held: Option<b
         return (Tone::Past, String::new());
     };
     let expectation = tour::file(app, &tour.demo).and_then(|file| file.tour.get(step)?.expect.get(at));
-    expectation.map_or((Tone::Past, String::new()), |it| (Tone::Plain, format!("now {}", it.found(app.world()))))
+    expectation
+        .map_or((Tone::Past, String::new()), |it| (Tone::Plain, format!("now {}", it.found(app.world()))))
 }
 
 /// A text in lines of at most this width, broken between words; its own line breaks are mere spaces.

@@ -13,7 +13,9 @@ use crate::world::{Tone, clock};
 #[must_use]
 pub(crate) fn is_mark(what: &What) -> bool {
     match what {
-        What::Defect { .. } | What::Outage { .. } | What::InDoubt { .. } | What::PromotionFailed { .. } => true,
+        What::Defect { .. } | What::Outage { .. } | What::InDoubt { .. } | What::PromotionFailed { .. } => {
+            true
+        }
         What::TakeoverStarted { cause, .. } => cause != "first start",
         What::Exited { ordered, .. } => !ordered,
         _ => false,
@@ -27,7 +29,9 @@ fn mark(app: &App, what: &What) -> Option<(u8, &'static str, Tone)> {
         What::Outage { .. } | What::PromotionFailed { .. } => (5, theme.pick("✖", "x"), Tone::Bad),
         What::InDoubt { .. } => (4, "?", Tone::Warn),
         What::Defect { .. } => (3, theme.pick("↯", "%"), Tone::Injected),
-        What::TakeoverStarted { cause, .. } if cause != "first start" => (2, theme.pick("◐", "~"), Tone::Warn),
+        What::TakeoverStarted { cause, .. } if cause != "first start" => {
+            (2, theme.pick("◐", "~"), Tone::Warn)
+        }
         What::Exited { ordered: false, .. } => (1, theme.pick("✖", "x"), Tone::Bad),
         _ => return None,
     })
