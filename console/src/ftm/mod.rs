@@ -1,6 +1,60 @@
-//! The fault tolerant manager with its port alias manager, a process of its own.
+//! The FTM and PAM: who lives, who is in service, and who takes over (patent: fault tolerant manager, port alias
+//! manager).
+//!
+//! A process of its own, so that nothing an operator does to a terminal can stop heartbeats. All decisions are
+//! [`palib_core::manager::Manager`]'s; here is what they stand on: durable memory, processes, links, the log of events.
+//! One thread runs the loop and the links, so that an order is on its way as soon as it is decided.
 
+mod boot;
+mod certificates;
+mod clock;
+mod effects;
+mod events;
+mod fence;
+mod links;
+mod nodes;
+mod orders;
+mod processes;
+mod rows;
+mod store;
+mod timing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use palib::control::{Event, NodeStats, What};
+use palib::tls::{Authority, TlsError};
+use palib::transport::{Endpoint, Link, LinkError};
+use palib_core::ids::{AliasId, Incarnation, ProcessId};
+use palib_core::manager::{Input, Manager, Seat};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::cluster::{AliasSpec, ClusterFile, ClusterFileError};
+use crate::state::{ProcessMark, StateError, StateFolder};
+
+pub(crate) use clock::{now_ns, unix_ms};
+use events::EventLog;
+use fence::Fences;
+use links::Message;
+use processes::{Handle, ProcessEvent, Processes};
+pub(crate) use store::Store;
+pub use store::StoreError;
+use store::{AliasState, ProcessState, Write};
+use timing::{Death, Takeovers};
+
+/// How often the manager looks at the clock.
+const TICK: Duration = Duration::from_millis(50);
+/// A process's measurements become an event at most so often.
+const STATS_EVENT_NS: u64 = 200_000_000;
+/// A process that is asked something answers within this time, or the operator is told that it did not.
+const QUERY_WITHIN: Duration = Duration::from_secs(5);
+/// A test sets this in the FTM's environment: the SIGKILL of fencing is then lost on its way, as where a process can't
+/// be reached. What must hold all the same is that nobody is promoted before the old active is dead.
+const LOSE_FENCING_KILL: &str = "PALIB_TEST_LOSE_FENCING_KILL";
 
 /// What `palib ftm FOLDER` is told.
 #[derive(Clone, Debug)]
@@ -9,12 +63,32 @@ pub struct FtmOptions {
     pub folder: PathBuf,
 }
 
-/// Why an FTM ended.
+/// Why an FTM could not work.
 #[derive(Debug, thiserror::Error)]
 pub enum FtmError {
     /// The state folder.
     #[error(transparent)]
-    State(#[from] crate::state::StateError),
+    State(#[from] StateError),
+    /// The FTM's own store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The copy of the cluster file.
+    #[error("{0}")]
+    Cluster(#[from] ClusterFileError),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The endpoint.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Its words.
+        source: std::io::Error,
+    },
 }
 
 /// Runs the FTM until the cluster is told to go down. Builds its own runtime, so it must be called outside one.
@@ -22,6 +96,214 @@ pub enum FtmError {
 /// # Errors
 /// If it can't work on this state at all.
 pub fn run(options: FtmOptions) -> Result<(), FtmError> {
-    let _ = options;
-    Ok(())
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).try_init();
+    let folder = StateFolder::at(options.folder);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| FtmError::Io { what: "the FTM's runtime".into(), source })?;
+    runtime.block_on(async {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let mut ftm = Ftm::boot(&folder, sender)?;
+        ftm.work(inbox).await;
+        // Gone in good order: the keeper does not start it again.
+        let _ = std::fs::remove_file(folder.ftm_address());
+        let _ = std::fs::remove_file(folder.ftm_pid());
+        let _ = tokio::time::timeout(Duration::from_secs(1), ftm.endpoint.close()).await;
+        Ok(())
+    })
+}
+
+/// An alias and what is remembered of it.
+struct AliasInfo {
+    spec: AliasSpec,
+    state: AliasState,
+    /// Why the member in service is.
+    why: String,
+    /// The death that left nobody to take over.
+    death: Death,
+}
+
+/// A seat and what is remembered of it.
+struct SeatInfo {
+    name: String,
+    aliases: Vec<AliasId>,
+    command: Option<Vec<String>>,
+    state: ProcessState,
+    /// Why its process is in the state it is in.
+    why: String,
+    /// Since when, in milliseconds of Unix time.
+    since_unix_ms: u64,
+    /// Injected defects that are not healed yet: their ids.
+    injured: Vec<String>,
+    /// Of the last process that died here, or is dying.
+    death: Death,
+}
+
+/// A run of a process, as the operating system and the network know it.
+struct RunInfo {
+    seat: Seat,
+    mark: Option<ProcessMark>,
+    handle: Option<Handle>,
+    link: Option<Link>,
+    address: Option<SocketAddr>,
+    stats: NodeStats,
+    heard_ns: Option<u64>,
+    stats_event_ns: u64,
+    /// The id of the hang that was injected and is not over.
+    stopped: Option<String>,
+    /// Somebody ordered its end.
+    ordered: bool,
+    /// It is to be killed as soon as it is known.
+    kill_at_start: bool,
+}
+
+impl RunInfo {
+    fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            mark: None,
+            handle: None,
+            link: None,
+            address: None,
+            stats: NodeStats::default(),
+            heard_ns: None,
+            stats_event_ns: 0,
+            stopped: None,
+            ordered: false,
+            kill_at_start: false,
+        }
+    }
+}
+
+/// A question of an operator that a process has not answered yet.
+struct Asked {
+    operator: Link,
+    number: u64,
+    process: String,
+    until_ns: u64,
+}
+
+/// The FTM.
+struct Ftm {
+    folder: StateFolder,
+    cluster: ClusterFile,
+    /// Where the commands of the user's own are run.
+    base: PathBuf,
+    program: OsString,
+    authority: Authority,
+    store: Store,
+    fences: Fences,
+    processes: Processes,
+    endpoint: Endpoint,
+    manager: Manager,
+    log: EventLog,
+    /// Event numbers below this are given to this FTM alone, whatever becomes of it.
+    events_reserved: u64,
+    table_version: u64,
+    /// The alias under whose name operators call.
+    operator: AliasState,
+    aliases: BTreeMap<AliasId, AliasInfo>,
+    seats: BTreeMap<Seat, SeatInfo>,
+    runs: BTreeMap<ProcessId, RunInfo>,
+    /// Which run speaks on a link.
+    joined: BTreeMap<u64, ProcessId>,
+    /// Links whose peer has not said anything yet, and those of operators.
+    links: BTreeMap<u64, Link>,
+    takeovers: Takeovers,
+    changed: BTreeSet<AliasId>,
+    asked: BTreeMap<u64, Asked>,
+    next_query: u64,
+    /// How many defects of each kind were injected.
+    defects: BTreeMap<char, u32>,
+    lose_fencing_kill: bool,
+    sender: mpsc::UnboundedSender<Message>,
+    /// Marks that have just moved and were not told of yet.
+    marked: Vec<(AliasId, Incarnation, Seat)>,
+    stopping: bool,
+    ended: bool,
+}
+
+impl Ftm {
+    async fn work(&mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+        tokio::spawn(links::accept(self.endpoint.clone(), self.sender.clone()));
+        self.give(Input::Start);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.ended {
+            tokio::select! {
+                biased;
+                message = inbox.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => return,
+                },
+                _ = tick.tick() => self.tick(),
+            }
+            if inbox.is_empty() {
+                self.log.flush();
+            }
+        }
+        self.forget_the_dead();
+        self.log.flush();
+    }
+
+    /// In good order nobody lives any more: the next FTM need not look for them.
+    fn forget_the_dead(&mut self) {
+        let writes: Vec<_> = self
+            .seats
+            .values_mut()
+            .map(|info| {
+                info.state.pid = None;
+                Write::Process(info.name.clone(), info.state.clone())
+            })
+            .collect();
+        self.commit(&writes);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Process(event) => self.process_event(event),
+            Message::Opened(link) => drop(self.links.insert(link.number(), link)),
+            Message::Closed { link } => self.closed(link),
+            Message::Node { link, message } => self.node_says(link, message),
+            Message::Operator { link, message } => self.operator_asks(link, message),
+            Message::Refused { peer, reason } => self.emit(What::Refused { peer, reason }),
+            Message::HangOver { process, defect } => self.hang_over(process, &defect),
+            Message::EndSelf => self.end_self(),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.give(Input::Tick);
+        self.drop_unanswered();
+        self.reserve_event_numbers();
+    }
+
+    fn emit(&mut self, what: What) {
+        self.log.add(Event { seq: 0, at_ns: now_ns(), unix_ms: unix_ms(), process: "ftm".to_owned(), what });
+    }
+
+    fn say(&mut self, level: &str, text: String) {
+        match level {
+            "error" => tracing::error!("{text}"),
+            "warn" => tracing::warn!("{text}"),
+            _ => tracing::info!("{text}"),
+        }
+        self.emit(What::Log { level: level.to_owned(), text });
+    }
+
+    fn name(&self, seat: Seat) -> String {
+        self.seats.get(&seat).map(|seat| seat.name.clone()).unwrap_or_default()
+    }
+
+    fn alias_name(&self, alias: AliasId) -> String {
+        self.aliases.get(&alias).map(|alias| alias.spec.name.clone()).unwrap_or_default()
+    }
+
+    fn set_why(&mut self, seat: Seat, why: String) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.why = why;
+            seat.since_unix_ms = unix_ms();
+        }
+    }
 }

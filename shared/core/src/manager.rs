@@ -55,7 +55,7 @@ impl Default for Settings {
             suspect_after: 600 * MS,
             tick_late: 200 * MS,
             join_within: 20_000 * MS,
-            rejoin_within: 3_000 * MS,
+            rejoin_within: 5_000 * MS,
             promote_within: 30_000 * MS,
             prefer_for: 3_000 * MS,
             hung_backup_for: 5_000 * MS,
@@ -246,6 +246,9 @@ pub enum Effect {
         alias: AliasId,
         /// The incarnation.
         incarnation: Incarnation,
+        /// True if the old owner may still live: then it is written before anything that follows. Else the file is
+        /// only kept up to date, and nobody waits for it.
+        fences: bool,
     },
     /// Kill a process, and say [`Input::Exited`] when it is known dead.
     Kill {
@@ -325,6 +328,8 @@ pub enum Note {
     Outage {
         /// The alias.
         alias: AliasId,
+        /// Who was in service last.
+        last: Option<Seat>,
         /// Why the last one went.
         cause: Cause,
         /// When a member whose promotion failed is tried again, if there is one.
@@ -500,6 +505,13 @@ impl Manager {
     pub fn seat_of(&self, process: ProcessId) -> Option<Seat> {
         let current = |place: &Place| place.run.as_ref().is_some_and(|run| run.process == process);
         self.places.iter().find(|(_, place)| current(place)).map(|(seat, _)| *seat)
+    }
+
+    /// A port that was never given before, for somebody who is no member of any alias; and the counters that must be
+    /// durable before it is used.
+    pub fn draw_port(&mut self) -> (PortId, Counters) {
+        self.counters.port = PortId(self.counters.port.0 + 1);
+        (self.counters.port, self.counters)
     }
 
     /// When the process of a seat is started again, if that is planned.

@@ -29,7 +29,7 @@ impl Manager {
             alias.record = AliasRecord { incarnation, holder: None, trans_base: alias.record.trans_base };
             alias.unused = true;
             changes.push(Change::Alias { alias: id, record: alias.record });
-            then.push(Effect::WriteFence { alias: id, incarnation });
+            then.push(Effect::WriteFence { alias: id, incarnation, fences: true });
         }
         then.push(Effect::Kill { process });
         if changes.is_empty() {
@@ -90,7 +90,7 @@ impl Manager {
             let AliasRecord { incarnation, trans_base, .. } = record;
             orders.push(Effect::Promote { process, alias: *id, incarnation, trans_base });
             // The old owner is dead, so the file fences nobody now; it is kept up for who looks at it later.
-            fences.push(Effect::WriteFence { alias: *id, incarnation });
+            fences.push(Effect::WriteFence { alias: *id, incarnation, fences: false });
             fences.push(Effect::Push { alias: *id });
             let from = self.aliases.get(id).and_then(|alias| alias.last);
             notes.push(Effect::Note(Note::TakeoverStarted {
@@ -303,7 +303,7 @@ impl Manager {
         }
         if !alias.outage_noted {
             alias.outage_noted = true;
-            notes.push(Effect::Note(Note::Outage { alias: id, cause, retry_after }));
+            notes.push(Effect::Note(Note::Outage { alias: id, last: alias.last, cause, retry_after }));
         }
     }
 }

@@ -338,7 +338,7 @@ fn a_holder_that_does_not_join_again_is_fenced_first() {
     let config = [AliasConfig { record, ..alias(COUNTER) }];
     let mut bench = Bench::restored(&config, &[adopted(1, 7), adopted(2, 8)], counters);
     bench.join(8);
-    bench.pass(4 * SECOND, &[8]);
+    bench.pass(6 * SECOND, &[8]);
     let effects = bench.take();
     assert_eq!(kills(&effects)[0], 7);
     assert!(promotes(&effects).is_empty());

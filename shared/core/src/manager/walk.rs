@@ -119,7 +119,7 @@ impl World {
                     changes.into_iter().for_each(|change| self.persist(change));
                     self.run(then);
                 }
-                Effect::WriteFence { alias, incarnation } => {
+                Effect::WriteFence { alias, incarnation, .. } => {
                     assert_eq!(self.durable.aliases[&alias].incarnation, incarnation);
                     let fence = self.durable.fences.entry(alias).or_default();
                     assert!(*fence <= incarnation);

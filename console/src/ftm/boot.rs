@@ -1,0 +1,360 @@
+//! Starting, for the first time or after a former FTM: reading what is remembered and finding who still lives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use palib::control::What;
+use palib::tls::{Authority, Grant, Identity};
+use palib::transport::Endpoint;
+use palib_core::ids::{AliasId, Incarnation, PortId, ProcessId, TransId, TransScope};
+use palib_core::manager::{AliasConfig, AliasRecord, Counters, Manager, Seat, SeatConfig, Settings};
+use rustix::process::Signal;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::links::Message;
+use super::store::{AliasState, ProcessState, Remembered, Write};
+use super::{
+    AliasInfo, Death, EventLog, Fences, Ftm, FtmError, Handle, LOSE_FENCING_KILL, Processes, RunInfo,
+    SeatInfo, Store, Takeovers, certificates, clock, unix_ms,
+};
+use crate::cluster::{self, ClusterFile};
+use crate::state::{ProcessMark, StateError, StateFolder, write_whole};
+
+/// Event numbers are taken from the store so many at a time.
+const EVENT_BLOCK: u64 = 100_000;
+/// The alias under whose name operators call.
+const OPERATOR: &str = "operator";
+
+impl Ftm {
+    /// Reads everything, finds who lives, and listens. Nothing is started yet.
+    pub(super) fn boot(folder: &StateFolder, sender: UnboundedSender<Message>) -> Result<Self, FtmError> {
+        let store = Store::open(&folder.ftm_store())?;
+        let cluster = read_cluster(folder)?;
+        let remembered = store.load()?;
+        let mut writes = Vec::new();
+        let starts = remembered.number("starts") + 1;
+        writes.push(Write::Number("starts", starts));
+
+        let mut next_alias = u32::try_from(remembered.number("next_alias")).unwrap_or(u32::MAX);
+        let (aliases, gone) = name_aliases(&cluster, &remembered, &mut next_alias, &mut writes);
+        let operator = operator_alias(&remembered, &mut next_alias, &mut writes);
+        writes.push(Write::Number("next_alias", next_alias.into()));
+        let (seats, runs) = find_processes(&cluster, &remembered, &aliases, &mut writes);
+
+        let authority = issue(folder, &seats, &aliases)?;
+        let fences = Fences::new(folder.clone());
+        for info in aliases.values() {
+            let raised = fences.raise(&info.spec.name, info.state.incarnation);
+            raised.map_err(|source| io(&folder.incarnation(&info.spec.name), source))?;
+        }
+        let log = EventLog::open(&folder.events(), remembered.number("events_reserved"));
+        let log = log.map_err(|source| io(&folder.events(), source))?;
+        let events_reserved = log.next() + EVENT_BLOCK;
+        writes.push(Write::Number("events_reserved", events_reserved));
+        let endpoint = listen(folder, &remembered, &mut writes)?;
+        store.commit(&writes)?;
+
+        let tell = sender.clone();
+        let processes = Processes::new(move |event| drop(tell.send(Message::Process(event))));
+        let mut ftm = Self {
+            folder: folder.clone(),
+            base: fs::read_to_string(folder.origin())
+                .map_or_else(|_| folder.path().to_owned(), PathBuf::from),
+            // The file may have been replaced by a newer build; this is the one that runs.
+            program: "/proc/self/exe".into(),
+            authority,
+            store,
+            fences,
+            processes: processes.map_err(|source| FtmError::Io { what: "threads".into(), source })?,
+            endpoint,
+            manager: manager(&cluster, &remembered, &aliases, &seats, &runs),
+            log,
+            events_reserved,
+            table_version: starts << 32,
+            operator,
+            aliases,
+            seats,
+            runs,
+            joined: BTreeMap::new(),
+            links: BTreeMap::new(),
+            takeovers: Takeovers::default(),
+            changed: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            next_query: 1,
+            defects: BTreeMap::new(),
+            lose_fencing_kill: std::env::var_os(LOSE_FENCING_KILL).is_some(),
+            sender,
+            marked: Vec::new(),
+            stopping: false,
+            ended: false,
+            cluster,
+        };
+        ftm.introduce(starts, &remembered, gone);
+        ftm.announce()?;
+        Ok(ftm)
+    }
+
+    /// Takes the next block of event numbers before the last one is used up.
+    pub(super) fn reserve_event_numbers(&mut self) {
+        if self.log.next() + EVENT_BLOCK / 2 > self.events_reserved {
+            self.events_reserved = self.log.next() + EVENT_BLOCK;
+            self.commit(&[Write::Number("events_reserved", self.events_reserved)]);
+        }
+    }
+
+    /// The first events, and the watch over who was found alive.
+    fn introduce(&mut self, starts: u64, remembered: &Remembered, gone: Vec<String>) {
+        let adopted = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
+        let (pid, cluster) = (std::process::id(), self.cluster.name.clone());
+        self.emit(What::FtmStarted { pid, cluster, adopted, starts });
+        gone.into_iter().for_each(|alias| self.emit(What::AliasGone { alias }));
+        let found: Vec<_> = self.runs.iter().map(|(process, run)| (*process, run.seat)).collect();
+        for (process, seat) in found {
+            let Some(run) = self.runs.get(&process) else { continue };
+            let (mark, handle) = (run.mark, run.handle.clone());
+            if let (Some(mark), Some(handle)) = (mark, handle) {
+                self.processes.adopt(process, handle);
+                let name = self.name(seat);
+                self.emit(What::Adopted { name, pid: mark.pid });
+            }
+        }
+        for (name, state) in &remembered.processes {
+            let lives = self.runs.contains_key(&ProcessId(state.process_id));
+            if let (false, Some(pid)) = (lives, state.pid) {
+                self.emit(What::Exited { name: name.clone(), pid, how: "unknown".into(), ordered: false });
+            }
+        }
+        self.close_the_ledger();
+    }
+
+    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now.
+    fn close_the_ledger(&mut self) {
+        let mut of_ftm = Vec::new();
+        for event in self.log.kept() {
+            match &event.what {
+                What::Defect { id, spec } => {
+                    let mut letters = id.chars();
+                    let (Some(kind), Ok(number)) = (letters.next(), letters.as_str().parse::<u32>()) else {
+                        continue;
+                    };
+                    let last = self.defects.entry(kind).or_insert(0);
+                    *last = number.max(*last);
+                    if spec == "kill ftm" {
+                        of_ftm.push(id.clone());
+                    }
+                }
+                What::Healed { id } => of_ftm.retain(|open| open != id),
+                _ => {}
+            }
+        }
+        of_ftm.into_iter().for_each(|id| self.emit(What::Healed { id }));
+    }
+
+    /// Says where it is: from now on it can be found.
+    fn announce(&self) -> Result<(), FtmError> {
+        ProcessMark::own().write(&self.folder.ftm_pid())?;
+        let address = self.endpoint.local_address()?;
+        write_whole(&self.folder.ftm_address(), address.to_string().as_bytes())?;
+        Ok(())
+    }
+}
+
+/// The scope of an alias's transIds, as the machines take it.
+pub(super) fn scope_of(scope: cluster::TransScope) -> TransScope {
+    match scope {
+        cluster::TransScope::Site => TransScope::Site,
+        cluster::TransScope::Alias => TransScope::Alias,
+        cluster::TransScope::Process => TransScope::Process,
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> FtmError {
+    FtmError::State(StateError::Io { path: path.to_owned(), source })
+}
+
+fn read_cluster(folder: &StateFolder) -> Result<ClusterFile, FtmError> {
+    let path = folder.cluster_file();
+    let text = fs::read_to_string(&path).map_err(|source| io(&path, source))?;
+    Ok(ClusterFile::parse(&path, &text)?)
+}
+
+/// Gives each alias its number: the one it had, or a new one. Returns also the aliases that exist no longer.
+fn name_aliases(
+    cluster: &ClusterFile,
+    remembered: &Remembered,
+    next: &mut u32,
+    writes: &mut Vec<Write>,
+) -> (BTreeMap<AliasId, AliasInfo>, Vec<String>) {
+    let mut aliases = BTreeMap::new();
+    for spec in &cluster.aliases {
+        let mut state = remembered.aliases.get(&spec.name).cloned().unwrap_or_else(|| {
+            *next += 1;
+            AliasState { id: *next, ..AliasState::default() }
+        });
+        state.gone = false;
+        writes.push(Write::Alias(spec.name.clone(), state.clone()));
+        let why = "not in service yet".to_owned();
+        aliases
+            .insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, death: Death::default() });
+    }
+    let known = |name: &str| name == OPERATOR || cluster.alias(name).is_some();
+    let mut gone = Vec::new();
+    for (name, state) in remembered.aliases.iter().filter(|(name, state)| !known(name) && !state.gone) {
+        writes.push(Write::Alias(name.clone(), AliasState { gone: true, holder: None, ..state.clone() }));
+        gone.push(name.clone());
+    }
+    (aliases, gone)
+}
+
+fn operator_alias(remembered: &Remembered, next: &mut u32, writes: &mut Vec<Write>) -> AliasState {
+    let state = remembered.aliases.get(OPERATOR).cloned().unwrap_or_else(|| {
+        *next += 1;
+        AliasState { id: *next, ..AliasState::default() }
+    });
+    writes.push(Write::Alias(OPERATOR.to_owned(), state.clone()));
+    state
+}
+
+/// The seats of the cluster file and those an operator added, with the runs that still live.
+fn find_processes(
+    cluster: &ClusterFile,
+    remembered: &Remembered,
+    aliases: &BTreeMap<AliasId, AliasInfo>,
+    writes: &mut Vec<Write>,
+) -> (BTreeMap<Seat, SeatInfo>, BTreeMap<ProcessId, RunInfo>) {
+    let number = |name: &String| aliases.iter().find(|(_, info)| &info.spec.name == name).map(|(id, _)| *id);
+    let mut wanted: Vec<(String, Vec<AliasId>, Option<Vec<String>>)> = cluster
+        .processes
+        .iter()
+        .map(|process| {
+            (
+                process.name.clone(),
+                process.aliases.iter().filter_map(number).collect(),
+                process.command.clone(),
+            )
+        })
+        .collect();
+    for (name, state) in &remembered.processes {
+        let added = state.added_to.as_ref().and_then(|alias| Some((number(alias)?, cluster.alias(alias)?)));
+        if let Some((id, spec)) = added
+            && wanted.iter().all(|(other, ..)| other != name)
+        {
+            wanted.push((name.clone(), vec![id], spec.command.clone()));
+        }
+    }
+    let (mut seats, mut runs) = (BTreeMap::new(), BTreeMap::new());
+    for (seat, (name, aliases, command)) in (1..).map(Seat).zip(wanted) {
+        let state = remembered.processes.get(&name).cloned().unwrap_or_default();
+        if let Some((mark, handle)) = living(&state) {
+            let run = RunInfo { mark: Some(mark), handle: Some(handle), ..RunInfo::new(seat) };
+            runs.insert(ProcessId(state.process_id), run);
+        }
+        let why = if state.down { "ended by an operator" } else { "not started yet" };
+        let info = SeatInfo {
+            name,
+            aliases,
+            command,
+            state,
+            why: why.to_owned(),
+            since_unix_ms: unix_ms(),
+            injured: Vec::new(),
+            death: Death::default(),
+        };
+        seats.insert(seat, info);
+    }
+    for (name, state) in &remembered.processes {
+        if seats.values().all(|info: &SeatInfo| &info.name != name) {
+            // No seat for it any more. It can't have anything in service under this FTM.
+            if let Some((_, handle)) = living(state) {
+                let _ = handle.signal(Signal::KILL);
+            }
+            writes.push(Write::Forget(name.clone()));
+        }
+    }
+    (seats, runs)
+}
+
+fn living(state: &ProcessState) -> Option<(ProcessMark, Handle)> {
+    let mark = state.mark()?;
+    Some((mark, Handle::open(mark).ok()?))
+}
+
+/// The authority, and a certificate for everybody.
+fn issue(
+    folder: &StateFolder,
+    seats: &BTreeMap<Seat, SeatInfo>,
+    aliases: &BTreeMap<AliasId, AliasInfo>,
+) -> Result<Authority, FtmError> {
+    let authority = certificates::authority(folder)?;
+    certificates::ensure(&authority, folder, &Grant::ftm())?;
+    certificates::ensure(&authority, folder, &Grant::operator())?;
+    for seat in seats.values() {
+        let names = seat.aliases.iter().filter_map(|alias| Some(aliases.get(alias)?.spec.name.clone()));
+        certificates::ensure(&authority, folder, &Grant::process(&seat.name, names))?;
+    }
+    Ok(authority)
+}
+
+/// Listens where the former FTM did if that is free: then nobody has to look for it.
+fn listen(
+    folder: &StateFolder,
+    remembered: &Remembered,
+    writes: &mut Vec<Write>,
+) -> Result<Endpoint, FtmError> {
+    let identity = Identity::load(&folder.certificate("ftm"), &folder.key("ftm"), &folder.authority())?;
+    let at = |port: u16| Endpoint::bind(&identity, SocketAddr::from(([127, 0, 0, 1], port)));
+    let former = u16::try_from(remembered.number("port")).unwrap_or(0);
+    let endpoint = match at(former) {
+        Err(_) if former != 0 => at(0)?,
+        other => other?,
+    };
+    writes.push(Write::Number("port", endpoint.local_address()?.port().into()));
+    Ok(endpoint)
+}
+
+fn manager(
+    cluster: &ClusterFile,
+    remembered: &Remembered,
+    aliases: &BTreeMap<AliasId, AliasInfo>,
+    seats: &BTreeMap<Seat, SeatInfo>,
+    runs: &BTreeMap<ProcessId, RunInfo>,
+) -> Manager {
+    let ns = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let settings = Settings {
+        suspect_after: ns(cluster.settings.suspect_after),
+        respawn: cluster.settings.respawn,
+        ..Settings::default()
+    };
+    let small = |name: &str| u32::try_from(remembered.number(name)).unwrap_or(u32::MAX);
+    let counters = Counters {
+        process: ProcessId(small("process")),
+        port: PortId(small("port_alias")),
+        site_grant: remembered.number("site_grant"),
+    };
+    let configs: Vec<_> = aliases
+        .iter()
+        .map(|(id, info)| {
+            let first = cluster.members(&info.spec.name).first().copied();
+            let preferred =
+                seats.iter().find(|(_, seat)| Some(seat.name.as_str()) == first).map(|(seat, _)| *seat);
+            let record = AliasRecord {
+                incarnation: Incarnation(info.state.incarnation),
+                holder: info.state.holder.map(ProcessId),
+                trans_base: TransId(info.state.trans_base),
+            };
+            AliasConfig { alias: *id, scope: scope_of(info.spec.trans_scope), preferred, record }
+        })
+        .collect();
+    let places: Vec<_> = seats
+        .iter()
+        .map(|(seat, info)| {
+            let process = ProcessId(info.state.process_id);
+            let ports = info.state.ports.iter().map(|(alias, port)| (AliasId(*alias), PortId(*port)));
+            let adopted = runs.contains_key(&process).then(|| (process, ports.collect()));
+            SeatConfig { seat: *seat, aliases: info.aliases.clone(), down: info.state.down, adopted }
+        })
+        .collect();
+    Manager::new(settings, counters, &configs, &places, clock::now())
+}
