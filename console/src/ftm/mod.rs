@@ -36,12 +36,12 @@ use tokio::time::MissedTickBehavior;
 use crate::cluster::{AliasSpec, ClusterFile, ClusterFileError};
 use crate::state::{ProcessMark, StateError, StateFolder};
 
-pub(crate) use clock::{now_ns, unix_ms};
+use clock::{now_ns, unix_ms};
 use events::EventLog;
 use fence::Fences;
 use links::Message;
 use processes::{Handle, ProcessEvent, Processes};
-pub(crate) use store::Store;
+use store::Store;
 pub use store::StoreError;
 use store::{AliasState, ProcessState, Write};
 use timing::{Death, Takeovers};
@@ -50,8 +50,9 @@ use timing::{Death, Takeovers};
 const TICK: Duration = Duration::from_millis(50);
 /// A process's measurements become an event at most so often.
 const STATS_EVENT_NS: u64 = 200_000_000;
-/// A process that is asked something answers within this time, or the operator is told that it did not.
-const QUERY_WITHIN: Duration = Duration::from_secs(5);
+/// A process that is asked something answers within this time, or the operator is told that it did not. Long,
+/// because a caller that is told to drain answers when it is through.
+const QUERY_WITHIN: Duration = Duration::from_secs(60);
 /// A test sets this in the FTM's environment: the SIGKILL of fencing is then lost on its way, as where a process can't
 /// be reached. What must hold all the same is that nobody is promoted before the old active is dead.
 const LOSE_FENCING_KILL: &str = "PALIB_TEST_LOSE_FENCING_KILL";

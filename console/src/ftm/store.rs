@@ -137,11 +137,6 @@ impl Store {
         }
     }
 
-    /// Opens the store of an FTM that does not live any more; none if there is none, or one still holds it.
-    pub(crate) fn open_existing(path: &Path) -> Option<Self> {
-        path.exists().then(|| Self::open(path).ok()).flatten()
-    }
-
     /// Reads everything.
     pub(crate) fn load(&self) -> Result<Remembered, StoreError> {
         let read = || -> Result<_, redb::Error> {

@@ -186,7 +186,7 @@ impl Keeper {
             let until = Instant::now() + DOWN_WITHIN;
             while self.folder.living_ftm().is_some() && Instant::now() < until {
                 let _ = self.news.recv_timeout(Duration::from_millis(20));
-                drop(reap(getpid()));
+                let _ = reap(getpid());
             }
         }
     }
@@ -202,7 +202,7 @@ impl Keeper {
             }
             force::kill(&left);
             std::thread::sleep(Duration::from_millis(10));
-            drop(reap(getpid()));
+            let _ = reap(getpid());
         }
         let _ = std::fs::remove_file(self.folder.ftm_pid());
     }

@@ -11,13 +11,18 @@ use palib::transport::{Endpoint, Link};
 use palib::wire::Frame;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::OperatorError;
 use crate::state::StateFolder;
 
 /// How long the driver waits before it tries to reach the FTM again.
 const RETRY: Duration = Duration::from_millis(50);
+/// How often the driver looks whether the FTM it is linked to still lives: QUIC notices its death only at its idle
+/// time-out, seconds later.
+const LOOK: Duration = Duration::from_millis(200);
+/// A handshake with an FTM that is there takes milliseconds; one that is just ending never answers.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// The number under which subscriptions are asked for; their answers interest nobody.
 const SUBSCRIPTION: u64 = 0;
 
@@ -209,7 +214,8 @@ async fn connect(folder: &StateFolder, endpoint: &mut Option<Endpoint>) -> Resul
             endpoint.insert(bound.map_err(|error| error.to_string())?)
         }
     };
-    let link = open.connect(address).await.map_err(|error| error.to_string())?;
+    let link = timeout(CONNECT_WITHIN, open.connect(address)).await;
+    let link = link.map_err(|_| format!("{address} does not answer"))?.map_err(|error| error.to_string())?;
     if link.peer().role != Role::Ftm {
         link.close("only the FTM is asked");
         return Err(format!("{address} is {}, not the FTM", link.peer().name));
@@ -218,8 +224,23 @@ async fn connect(folder: &StateFolder, endpoint: &mut Option<Endpoint>) -> Resul
 }
 
 async fn read(shared: &Shared, link: &Link) {
+    let ftm = shared.folder.living_ftm();
+    let mut look = interval(LOOK);
     let mut frames = Vec::new();
-    while link.receive(&mut frames).await.is_ok() {
+    loop {
+        tokio::select! {
+            received = link.receive(&mut frames) => {
+                if received.is_err() {
+                    return;
+                }
+            }
+            _ = look.tick() => {
+                if ftm.is_some_and(|ftm| !ftm.lives()) {
+                    link.close("the FTM is dead");
+                    return;
+                }
+            }
+        }
         let mut state = shared.state.lock();
         for frame in frames.drain(..) {
             let Frame::Control(bytes) = frame else { continue };
