@@ -1,0 +1,139 @@
+//! What is asked: chosen by a seed, sent as text, written into the history as data.
+
+use palib::Reply;
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+/// What an alias serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    Counter,
+    Ledger,
+    Files,
+}
+
+/// A request to one of the stock services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Inc { key: String, amount: u64 },
+    ReadCounter { key: String },
+    Transfer { from: String, to: String, amount: u64 },
+    ReadLedger,
+    Create { name: String },
+    Delete { name: String },
+}
+
+impl Service {
+    pub(super) fn of(word: &str) -> Option<Self> {
+        match word {
+            "counter" => Some(Self::Counter),
+            "ledger" => Some(Self::Ledger),
+            "files" => Some(Self::Files),
+            _ => None,
+        }
+    }
+}
+
+impl Request {
+    /// The request of this number: the same each time for the same seed, whoever makes it.
+    pub(super) fn chosen(service: Service, seed: u64, number: u64, keys: u64) -> Self {
+        // Far apart for numbers that are close, which a plain sum would not be.
+        let mut random = SmallRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number);
+        let key = random.random_range(0..keys);
+        match service {
+            // Mostly changes: a read shows no doubled effect.
+            Service::Counter if random.random_ratio(1, 8) => Self::ReadCounter { key: format!("k{key}") },
+            Service::Counter => Self::Inc { key: format!("k{key}"), amount: random.random_range(1..10) },
+            Service::Ledger if random.random_ratio(1, 8) => Self::ReadLedger,
+            Service::Ledger => {
+                let to = random.random_range(0..keys);
+                let amount = random.random_range(1..200);
+                Self::Transfer { from: format!("a{key}"), to: format!("a{to}"), amount }
+            }
+            Service::Files if random.random_ratio(1, 2) => Self::Create { name: format!("file-{key}") },
+            Service::Files => Self::Delete { name: format!("file-{key}") },
+        }
+    }
+
+    /// Reads the request from its text: of a call that a predecessor made, only that is there.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let owned = |word: &str| word.to_owned();
+        Some(match words[..] {
+            ["inc", key, amount] => Self::Inc { key: owned(key), amount: amount.parse().ok()? },
+            ["read", key] => Self::ReadCounter { key: owned(key) },
+            ["transfer", from, to, amount] => {
+                Self::Transfer { from: owned(from), to: owned(to), amount: amount.parse().ok()? }
+            }
+            ["read"] => Self::ReadLedger,
+            ["create", name] => Self::Create { name: owned(name) },
+            ["delete", name] => Self::Delete { name: owned(name) },
+            _ => return None,
+        })
+    }
+
+    /// The text that is sent.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Inc { key, amount } => format!("inc {key} {amount}"),
+            Self::ReadCounter { key } => format!("read {key}"),
+            Self::Transfer { from, to, amount } => format!("transfer {from} {to} {amount}"),
+            Self::ReadLedger => "read".to_owned(),
+            Self::Create { name } => format!("create {name}"),
+            Self::Delete { name } => format!("delete {name}"),
+        }
+    }
+
+    /// `op`, `key` and `arg` of the history.
+    pub(super) fn shown(&self) -> (&'static str, Option<&str>, Value) {
+        match self {
+            Self::Inc { key, amount } => ("inc", Some(key), json!(amount)),
+            Self::ReadCounter { key } => ("read", Some(key), Value::Null),
+            Self::Transfer { from, to, amount } => {
+                ("transfer", None, json!({ "from": from, "to": to, "amount": amount }))
+            }
+            Self::ReadLedger => ("read", None, Value::Null),
+            Self::Create { name } => ("create", Some(name), Value::Null),
+            Self::Delete { name } => ("delete", Some(name), Value::Null),
+        }
+    }
+
+    /// `result` of the history: numbers, booleans and balances are what they look like, all else is text.
+    pub(super) fn result(reply: &Reply) -> Value {
+        let text = String::from_utf8_lossy(reply.bytes());
+        serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_back_from_its_text() {
+        for service in [Service::Counter, Service::Ledger, Service::Files] {
+            for number in 0..200 {
+                let request = Request::chosen(service, 7, number, 4);
+                assert_eq!(Request::parse(&request.text()), Some(request));
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_chooses_the_same_requests_each_time() {
+        let chosen = |seed| -> Vec<Request> {
+            (0..50).map(|number| Request::chosen(Service::Counter, seed, number, 8)).collect()
+        };
+        assert_eq!(chosen(3), chosen(3));
+        assert_ne!(chosen(3), chosen(4));
+    }
+
+    #[test]
+    fn replies_are_written_as_what_they_are() {
+        assert_eq!(Request::result(&Reply::from("12")), json!(12));
+        assert_eq!(Request::result(&Reply::from("true")), json!(true));
+        assert_eq!(Request::result(&Reply::from("{\"a0\":5}")), json!({ "a0": 5 }));
+        assert_eq!(Request::result(&Reply::from("hello")), json!("hello"));
+    }
+}

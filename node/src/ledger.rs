@@ -1,0 +1,134 @@
+//! Accounts in the stable area: both balances and the outcome of a transfer become durable in one transaction.
+//!
+//! `transfer FROM TO AMOUNT` answers `true`, or `false` where funds lack; `read` answers all balances as JSON. An
+//! account opens when it is first named.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use palib::control::TicketAlias;
+use palib::{Area, AreaTxn, Call, Error, Reply, Result, Service};
+
+use crate::NodeError;
+use crate::counter::{Effects, add_effect, effects_key, work};
+use crate::options::Options;
+
+/// What an account opens with, unless the cluster file says otherwise.
+pub(crate) const OPENING: u64 = 1000;
+/// How many accounts `a0`, `a1`, … there are from the beginning.
+const ACCOUNTS: u64 = 16;
+
+/// The service.
+pub(crate) struct Ledger {
+    effects: Effects,
+    accounts: u64,
+    opening: u64,
+    work: Duration,
+}
+
+/// What was asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Request<'a> {
+    Transfer { from: &'a str, to: &'a str, amount: u64 },
+    Read,
+}
+
+impl Ledger {
+    pub(crate) fn new(alias: &TicketAlias) -> Result<Self, NodeError> {
+        let options = Options::of(alias);
+        options.only(&["accounts", "opening", "work"])?;
+        Ok(Self {
+            effects: Effects::default(),
+            accounts: options.number("accounts")?.unwrap_or(ACCOUNTS),
+            opening: options.number("opening")?.unwrap_or(OPENING),
+            work: options.time("work")?.unwrap_or_default(),
+        })
+    }
+
+    async fn transfer(&self, call: &Call, from: &str, to: &str, amount: u64) -> Result<Reply> {
+        let (from, to, opening, effects) = (account(from), account(to), self.opening, effects_key(call));
+        call.commit(move |area| {
+            let balance = |area: &AreaTxn<'_>, account: &str| -> Result<u64> {
+                Ok(area.get(account)?.unwrap_or(opening))
+            };
+            let rest = balance(area, &from)?.checked_sub(amount);
+            if let Some(rest) = rest {
+                area.put(&from, &rest)?;
+                let sum = balance(area, &to)?.checked_add(amount);
+                area.put(&to, &sum.ok_or_else(|| Error::failed("the account is full"))?)?;
+            }
+            add_effect(area, effects)?;
+            Ok(Reply::from(if rest.is_some() { "true" } else { "false" }))
+        })
+        .await
+    }
+
+    async fn read(&self, call: &Call) -> Result<Reply> {
+        let (accounts, opening, effects) = (self.accounts, self.opening, effects_key(call));
+        call.commit(move |area| {
+            let mut balances: BTreeMap<String, u64> =
+                (0..accounts).map(|number| (format!("a{number}"), opening)).collect();
+            area.scan::<u64>(ACCOUNT, |key, balance| {
+                balances.insert(key[ACCOUNT.len()..].to_owned(), balance);
+                true
+            })?;
+            add_effect(area, effects)?;
+            serde_json::to_string(&balances).map(Reply::from).map_err(|error| Error::failed(error.to_string()))
+        })
+        .await
+    }
+}
+
+impl Service for Ledger {
+    async fn handle(&self, call: Call) -> Result<Reply> {
+        let request = parse(call.text()?)?;
+        work(self.work).await;
+        match request {
+            Request::Transfer { from, to, amount } => self.transfer(&call, from, to, amount).await,
+            Request::Read => self.read(&call).await,
+        }
+    }
+
+    fn promoted(&self, area: &Area) -> Result<()> {
+        self.effects.promoted(area);
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.effects.read()
+    }
+}
+
+const ACCOUNT: &str = "account/";
+
+fn account(name: &str) -> String {
+    format!("{ACCOUNT}{name}")
+}
+
+fn parse(text: &str) -> Result<Request<'_>> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let request = match words[..] {
+        ["transfer", from, to, amount] => {
+            amount.parse().ok().map(|amount| Request::Transfer { from, to, amount })
+        }
+        ["read"] => Some(Request::Read),
+        _ => None,
+    };
+    let hint = "ask `transfer FROM TO AMOUNT` or `read`";
+    request.ok_or_else(|| Error::failed(format!("{text:?} is no request to a ledger; {hint}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_from_words() {
+        let transfer = Request::Transfer { from: "a1", to: "a2", amount: 7 };
+        assert_eq!(parse("transfer a1 a2 7").unwrap(), transfer);
+        assert_eq!(parse("read").unwrap(), Request::Read);
+        for wrong in ["", "transfer a1 a2", "transfer a1 a2 -1", "read a1"] {
+            assert!(parse(wrong).is_err(), "{wrong:?} is taken for a request");
+        }
+    }
+}
