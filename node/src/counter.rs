@@ -76,9 +76,9 @@ fn parse(text: &str) -> Result<Request<'_>> {
         (Some("read"), Some(key), None) => Some(Request::Read { key }),
         _ => None,
     };
-    request
-        .filter(|_| words.next().is_none())
-        .ok_or_else(|| Error::failed(format!("{text:?} is no request to a counter; ask `inc KEY N` or `read KEY`")))
+    request.filter(|_| words.next().is_none()).ok_or_else(|| {
+        Error::failed(format!("{text:?} is no request to a counter; ask `inc KEY N` or `read KEY`"))
+    })
 }
 
 /// How many requests an alias has executed: told with each heartbeat, read from what is durable.

@@ -73,7 +73,9 @@ impl Ledger {
                 true
             })?;
             add_effect(area, effects)?;
-            serde_json::to_string(&balances).map(Reply::from).map_err(|error| Error::failed(error.to_string()))
+            serde_json::to_string(&balances)
+                .map(Reply::from)
+                .map_err(|error| Error::failed(error.to_string()))
         })
         .await
     }

@@ -80,7 +80,10 @@ async fn member(process: Process, alias: TicketAlias) -> Result<(), NodeError> {
         Some("caller") => caller::run(process.clone(), &alias).await?,
         Some("bench-caller") => bench::run(process.clone(), &alias).await?,
         other => {
-            return Err(NodeError::Kind { alias: alias.alias.clone(), kind: other.unwrap_or("none").to_owned() });
+            return Err(NodeError::Kind {
+                alias: alias.alias.clone(),
+                kind: other.unwrap_or("none").to_owned(),
+            });
         }
     }
     Ok(())

@@ -41,7 +41,8 @@ impl<'a> Options<'a> {
     }
 
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, NodeError> {
-        let texts = |value: &Value| value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect();
+        let texts =
+            |value: &Value| value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect();
         self.read(name, "must be a list of texts, such as [\"counter\"]", texts)
     }
 

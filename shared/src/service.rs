@@ -7,7 +7,7 @@ use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::server::Recovery as CoreRecovery;
 
-use crate::{Area, Call, Error, Reply, Result};
+use crate::{Area, AreaTxn, Call, Error, Reply, Result};
 
 /// What is done when a request with a registered id comes again (patent, Fig 13: PA_setRedProcess).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,18 @@ pub trait Service: Send + Sync + 'static {
     fn redundant(&self, index: u16, arg: Bytes, call: Call) -> impl Future<Output = Result<Reply>> + Send {
         let _ = (arg, call);
         async move { Err(Error::failed(format!("this service has no redundant-message handler {index}"))) }
+    }
+
+    /// Runs in each transaction that registers a reply or a handler outside atomic mode: by
+    /// [`Call::set_red_process`], by the reply of a handler that registered nothing, by a recovery or by an operator.
+    /// So a service whose effects lie outside the stable area can count them along with their outcomes. `source` is
+    /// the alias that called.
+    ///
+    /// # Errors
+    /// An error drops what this has changed, and nothing else.
+    fn registered(&self, area: &mut AreaTxn<'_>, source: &str) -> Result<()> {
+        let _ = (area, source);
+        Ok(())
     }
 
     /// Called when this process takes the alias over, before the mark of service moves; so it must be quick.

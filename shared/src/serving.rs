@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use palib_core::ids::{AliasId, CallId, Incarnation};
 use palib_core::message::{Message, Outcome, Request};
-use palib_core::redundancy::RedProcess as CoreRedProcess;
+use palib_core::redundancy::{RedProcess as CoreRedProcess, Row, RowState};
 use palib_core::server::{
     Asker, CallState, CallView, Effect, Input, Note, Resolution, Server, Settings, Then, Write,
 };
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::{Call, CallHome, Waited};
+use crate::client::rider;
 use crate::clock;
 use crate::control::{AliasStats, InDoubtDecision, TableRow, TakeoverTiming, What};
 use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
@@ -170,24 +171,39 @@ impl<S: Service> ServeSide<S> {
     }
 
     fn commit(&self, state: &mut State, incarnation: Incarnation, writes: Vec<Write<Bytes>>, then: &[Then]) {
-        let writes = writes
-            .into_iter()
-            .map(|write| match write {
-                Write::PutRow { key, row } => AreaWrite::Row { key, row },
-                Write::Atomic { key, id, digest } => {
-                    let run = state.closure.take().expect("an atomic commit follows its own input at once");
-                    AreaWrite::Atomic { key, id, digest, run }
-                }
-                Write::PutMark { source, mark } => AreaWrite::Mark { source, mark },
-                Write::DropSource { source } => AreaWrite::DropSource { source },
-            })
-            .collect();
+        let mut along = None;
+        let writes = writes.into_iter().map(|write| match write {
+            Write::PutRow { key, row } => {
+                along = self.along_with(&row);
+                AreaWrite::Row { key, row }
+            }
+            Write::Atomic { key, id, digest } => {
+                let run = state.closure.take().expect("an atomic commit follows its own input at once");
+                AreaWrite::Atomic { key, id, digest, run }
+            }
+            Write::PutMark { source, mark } => AreaWrite::Mark { source, mark },
+            Write::DropSource { source } => AreaWrite::DropSource { source },
+        });
+        let mut writes: Vec<AreaWrite> = writes.collect();
+        writes.extend(along.map(AreaWrite::Also));
         let token = match then.first() {
             Some(Then::Stable { id }) => Token::Row(*id),
             Some(Then::StableBlock { id }) => Token::Block(*id),
             None => Token::Other(0),
         };
         self.area.store.submit(Job { incarnation, writes, token });
+    }
+
+    /// What the service writes along with a row that registers something.
+    fn along_with(&self, row: &Row<Bytes>) -> Option<AtomicClosure> {
+        match row.state {
+            RowState::Registered(
+                CoreRedProcess::AutoReply(Outcome::Reply(_)) | CoreRedProcess::Handler { .. },
+            ) => {}
+            _ => return None,
+        }
+        let (service, source) = (self.service.clone(), self.shared.directory.name(row.id.source));
+        Some(rider(move |area| service.registered(area, &source)))
     }
 
     fn answer(&self, state: &mut State, asker: Asker, id: CallId, outcome: Outcome<Bytes>, redundant: bool) {

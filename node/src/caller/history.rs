@@ -34,10 +34,11 @@ impl History {
     pub(super) fn open(folder: &Path, process: &str) -> Result<Self, NodeError> {
         std::fs::create_dir_all(folder).map_err(|error| NodeError::io(folder, error))?;
         let path = folder.join(format!("{process}.jsonl"));
-        let opened = OpenOptions::new().read(true).append(true).create(true).open(&path).and_then(|mut file| {
-            end_last_line(&mut file)?;
-            Ok(file)
-        });
+        let opened =
+            OpenOptions::new().read(true).append(true).create(true).open(&path).and_then(|mut file| {
+                end_last_line(&mut file)?;
+                Ok(file)
+            });
         let file = opened.map_err(|error| NodeError::io(&path, error))?;
         Ok(Self { file, process: process.to_owned() })
     }

@@ -15,7 +15,8 @@ const CALLERS_MAX: u64 = 1000;
 
 /// The options that a cluster file may give.
 const OPTIONS: [&str; 11] = [
-    "target", "targets", "service", "rate", "callers", "calls", "seed", "keys", "start", "deadline", "history",
+    "target", "targets", "service", "rate", "callers", "calls", "seed", "keys", "start", "deadline",
+    "history",
 ];
 
 /// Whom a caller calls, and how it does so if nobody says otherwise.
@@ -58,7 +59,9 @@ impl Plan {
         let mut names = options.texts("targets")?.unwrap_or_default();
         names.extend(options.text("target")?);
         if names.is_empty() {
-            return Err(options.wrong("target", "is missing: name the alias to call, such as target = \"counter\""));
+            return Err(
+                options.wrong("target", "is missing: name the alias to call, such as target = \"counter\"")
+            );
         }
         let service = options.text("service")?;
         let mut targets = Vec::new();

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palib::control::{JoinTicket, TicketAlias};
 use bytes::Bytes;
-use palib::{Area, AreaTxn, Call, EXIT_STABLE_AREA, Error, InDoubt, Recovery, RedProcess, Reply, Result, Service};
+use palib::control::{JoinTicket, TicketAlias};
+use palib::{
+    Area, AreaTxn, Call, EXIT_STABLE_AREA, Error, InDoubt, Recovery, RedProcess, Reply, Result, Service,
+};
 use serde_json::json;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -158,6 +160,9 @@ impl Service for Files {
 
 /// Nobody here can tell what became of the effect: the next member reads it from the folder.
 fn give_up(reason: &str) -> ! {
-    tracing::error!(reason, "an effect is in doubt; this process ends so that its backup decides from the folder");
+    tracing::error!(
+        reason,
+        "an effect is in doubt; this process ends so that its backup decides from the folder"
+    );
     std::process::exit(EXIT_STABLE_AREA)
 }

@@ -59,11 +59,17 @@ impl Operation {
         let creates = match verb {
             "create" => true,
             "delete" => false,
-            _ => return Err(Error::failed(format!("{text:?} is no request here; ask `create NAME` or `delete NAME`"))),
+            _ => {
+                return Err(Error::failed(format!(
+                    "{text:?} is no request here; ask `create NAME` or `delete NAME`"
+                )));
+            }
         };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with('.') || !name.bytes().all(plain) {
-            let rule = format!("letters, digits, `.`, `_` and `-`, not a dot first, {NAME_BYTES_MAX} at most");
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with('.') || !name.bytes().all(plain)
+        {
+            let rule =
+                format!("letters, digits, `.`, `_` and `-`, not a dot first, {NAME_BYTES_MAX} at most");
             return Err(Error::failed(format!("{name:?} is no name of a file here; take {rule}")));
         }
         Ok(Self { creates, name: name.to_owned(), id })

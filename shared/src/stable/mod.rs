@@ -153,6 +153,9 @@ pub enum AreaWrite {
     /// Change the service's own state, apart from any call. If it fails nothing of it is changed, and the
     /// failure comes back in [`Committed::outcome`].
     App(AtomicClosure),
+    /// Change the service's own state along with the other writes of the job. If the closure fails, nothing of it is
+    /// changed and the other writes stand; its outcome is told to nobody.
+    Also(AtomicClosure),
 }
 
 /// A closure of atomic mode.

@@ -78,6 +78,7 @@ impl<'txn> Batch<'txn> {
                 Ok(Some(outcome))
             }
             AreaWrite::App(mut run) => self.run(&mut run).map(Some),
+            AreaWrite::Also(mut run) => self.run(&mut run).map(|_| None),
             AreaWrite::Mark { source, mark } => self.put_mark(source, mark).map(|()| None),
             AreaWrite::DropSource { source } => self.drop_source(source).map(|()| None),
             AreaWrite::OutboxPut(pending) => {
