@@ -5,7 +5,7 @@
 use crate::ids::{AliasId, CallId, Incarnation, Mark};
 
 /// A request as it goes from a caller to the member in service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Request<B> {
     /// The identity of the call, the same at each sending.
     pub id: CallId,
@@ -23,7 +23,7 @@ pub struct Request<B> {
 }
 
 /// The one true reply to a call, as durable as the table it lies in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome<B> {
     /// The service answered.
     Reply(B),
@@ -33,7 +33,7 @@ pub enum Outcome<B> {
 }
 
 /// Why a request gets no outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// This member is not in service (any more): the caller asks the PAM again (R9).
     NotInService,
@@ -57,7 +57,7 @@ pub enum Refusal {
 }
 
 /// A message between two processes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message<B> {
     /// A call, first sent or re-sent.
     Request(Request<B>),

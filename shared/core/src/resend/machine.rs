@@ -7,6 +7,7 @@ use super::slots::Slots;
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
 use crate::ids::{AliasId, CallId, IdForm, Incarnation, Mark, Nanos, Origin, PortId, TRANS_GRANT, TransId};
 use crate::message::{Outcome, Refusal, Request};
+use crate::uncompared::Uncompared;
 
 /// The calling side of one source alias in one process.
 ///
@@ -47,7 +48,7 @@ pub(super) struct Open<B> {
     pub(super) call: Pending<B>,
     pub(super) state: State<B>,
     /// How often the request was sent before.
-    pub(super) attempt: u32,
+    pub(super) attempt: Uncompared<u32>,
     resend: Option<Nanos>,
     deadline: Option<Nanos>,
 }
@@ -256,7 +257,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         if let Some(deadline) = deadline {
             self.timers.insert((deadline, Timer::Deadline(key)));
         }
-        self.calls.insert(key, Open { call, state, attempt, resend: None, deadline });
+        self.calls.insert(key, Open { call, state, attempt: Uncompared(attempt), resend: None, deadline });
     }
 
     /// The call may be sent from now on.
@@ -277,9 +278,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             return self.inquire(now, target, effects);
         };
         let Pending { id, born, .. } = open.call;
-        let (attempt, body) = (open.attempt, open.call.body.clone());
+        let (attempt, body) = (open.attempt.0, open.call.body.clone());
         effects.push(Effect::Send { port, request: Request { id, born, target, mark, attempt, body } });
-        open.attempt = open.attempt.saturating_add(1);
+        open.attempt.0 = attempt.saturating_add(1);
         let due = now.0.saturating_add(self.settings.resend_after.0);
         set_timer(&mut self.timers, &mut open.resend, Some(Nanos(due)), Timer::Resend(key));
     }

@@ -58,5 +58,5 @@ fn view<B>(open: &Open<B>) -> CallView<'_, B> {
         State::Refused(refusal) => CallState::Refused(*refusal),
         State::Dropping => CallState::Dropping,
     };
-    CallView { call: &open.call, state, sent: open.attempt }
+    CallView { call: &open.call, state, sent: open.attempt.0 }
 }

@@ -6,7 +6,7 @@ use super::machine::{Phase, Server, call_key};
 use super::open::{Held, State, Waiting};
 use super::ring::{Entry, Known, Ring};
 use super::{Effect, Note};
-use crate::ids::{AliasId, CallId, Incarnation, Mark, Origin, Session, SlotKey};
+use crate::ids::{AliasId, CallId, Incarnation, Mark, Origin, Session, SlotKey, TransId};
 use crate::message::{Refusal, Request};
 use crate::redundancy::{RedProcess, Row, RowState};
 
@@ -105,7 +105,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if self.is_full() {
             return Self::refuse(&held, Refusal::Busy, effects);
         }
-        let Held { asker, request, digest } = held;
+        let Held { asker, request, digest, .. } = held;
         self.counts.0.executed += 1;
         self.open(request.id, key, digest, request.body.clone(), Waiting::one(asker, false));
         effects.push(Effect::Execute { id: request.id, body: request.body });
@@ -135,7 +135,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
                 effects.push(Effect::Answer { asker: held.asker, id, outcome, redundant: true });
             }
             RedProcess::Handler { index, arg } => {
-                let Held { asker, request: Request { body, .. }, digest } = held;
+                let Held { asker, request: Request { body, .. }, digest, .. } = held;
                 let hits = self.hits_at(key);
                 self.open(id, key, digest, body.clone(), Waiting::one(asker, true));
                 if let Some(call) = self.calls.get_mut(&id) {
@@ -207,13 +207,19 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let entry = ring.map(|ring| ring.get(key.slot));
         match entry {
             Some(entry) if !self.gone.contains(&source) && !self.is_below_mark(&held.request) => {
-                // A row of an earlier call in the slot is no help for this one.
-                let fitting = row.filter(|row| row.id.trans == entry.trans);
-                // A registered row that is not found is damage; to look again would go on for ever.
-                if row.is_none() && matches!(entry.known, Known::AutoReply | Known::Handler) {
-                    return self.stale(&held, effects);
+                let registered = matches!(entry.known, Known::AutoReply | Known::Handler);
+                let found = row.map_or(TransId(u64::MAX), |row| row.id.trans);
+                if registered && found != entry.trans && held.request.id.trans == entry.trans {
+                    if found > entry.trans || held.again {
+                        // A later call lies there, and not by our doing: another member is in service, and this
+                        // one has not been told. Or the row is lost. To look again would go on for ever.
+                        return self.stale(&held, effects);
+                    }
+                    // The row of an earlier call, read before this one's was there.
+                    return self.load(key, Held { again: true, ..held }, effects);
                 }
-                self.decide(key, entry, held, fitting, effects);
+                let row = row.filter(|_| found == entry.trans);
+                self.decide(key, entry, held, row, effects);
             }
             _ => self.stale(&held, effects),
         }

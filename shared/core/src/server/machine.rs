@@ -128,7 +128,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         self.now = Uncompared(now);
         match input {
             Input::Request { asker, request, digest } => {
-                self.request(Held { asker, request, digest }, effects);
+                self.request(Held { asker, request, digest, again: false }, effects);
             }
             Input::Loaded { key, row, mark } => self.loaded(key, row.as_ref(), mark, effects),
             Input::Atomic { id } => self.atomic(id, effects),

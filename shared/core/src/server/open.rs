@@ -13,6 +13,8 @@ pub(super) struct Held<B> {
     pub(super) asker: Asker,
     pub(super) request: Request<B>,
     pub(super) digest: u128,
+    /// Its row was loaded before, and was not there yet.
+    pub(super) again: bool,
 }
 
 /// A call in hand.
@@ -75,7 +77,7 @@ impl<B: Clone> Open<B> {
         self.waiting.each(|asker, _| {
             let request =
                 Request { id, born, target, mark: Mark::default(), attempt: 0, body: self.body.clone() };
-            requests.push(Held { asker, request, digest });
+            requests.push(Held { asker, request, digest, again: false });
         });
         requests
     }
