@@ -1,0 +1,8 @@
+//! The protocol under every schedule: a model checker over small worlds, seeded random walks through larger ones.
+
+mod areas;
+mod model;
+mod properties;
+mod shell;
+mod walks;
+mod world;
