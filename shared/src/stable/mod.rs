@@ -15,6 +15,7 @@ use palib_core::redundancy::Row;
 use palib_core::resend::Pending;
 
 pub use fence::{Fence, fence_path, raise_fence};
+pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
 
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
 
@@ -221,6 +222,15 @@ pub enum AreaError {
     /// Another process holds it open.
     #[error("{file}: another process holds this stable area open; it must end first")]
     InUse {
+        /// The file.
+        file: String,
+    },
+    /// Its owner lives, so its file must not be read behind its back.
+    #[error(
+        "{file}: its owner is alive and holds it open; look into it through its owner, with `palib table`, or end \
+         the cluster first"
+    )]
+    OwnerAlive {
         /// The file.
         file: String,
     },

@@ -4,6 +4,7 @@ mod atomic;
 mod faults;
 mod fencing;
 mod files;
+mod inspect;
 mod show;
 mod support;
 mod table;

@@ -133,6 +133,16 @@ pub(super) fn open(path: &Path, seam: Option<Arc<dyn DiskSeam>>) -> Result<Opene
 fn open_once(file: &Arc<str>, path: &Path, seam: Option<Arc<dyn DiskSeam>>) -> Result<Opened, AreaError> {
     let io_error = |error: io::Error| AreaError::Io { file: file.to_string(), reason: error.to_string() };
     let opened = OpenOptions::new().read(true).write(true).open(path).map_err(io_error)?;
+    open_file(file, opened, seam)
+}
+
+/// Opens what an open file holds.
+pub(super) fn open_file(
+    file: &Arc<str>,
+    opened: File,
+    seam: Option<Arc<dyn DiskSeam>>,
+) -> Result<Opened, AreaError> {
+    let io_error = |error: io::Error| AreaError::Io { file: file.to_string(), reason: error.to_string() };
     let head = check_head(file, &opened)?;
     let mut builder = builder();
     if head.bytes_written > head.bytes {

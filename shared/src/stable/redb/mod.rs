@@ -3,6 +3,7 @@
 mod batch;
 mod disk;
 mod file;
+pub(super) mod inspect;
 mod overlay;
 mod record;
 mod show;

@@ -80,6 +80,14 @@ impl Store {
         drop(self.newest.lock().take());
     }
 
+    /// Lets redb check the sums of all its pages. Nobody else reads or writes meanwhile.
+    pub(super) fn check_pages(&self) -> Result<bool, AreaError> {
+        drop(self.newest.lock().take());
+        let mut db = self.db.write();
+        let db = db.as_mut().ok_or(AreaError::Closed)?;
+        guarded(&self.file, || db.check_integrity().map_err(|error| redb_error(&self.file, error.into())))
+    }
+
     /// Closes the file. Nobody writes any more.
     pub(super) fn close(&self) -> Result<(), AreaError> {
         drop(self.newest.lock().take());
