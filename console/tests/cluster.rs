@@ -1,0 +1,91 @@
+//! The commands on a real cluster.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Site, eventually};
+
+/// The process that has the mark of service of an alias.
+fn in_service(site: &Site, alias: &str) -> Option<String> {
+    let rows = site.palib(&["aliases", alias, "--json"]).ok().json();
+    let row = rows.as_array()?.iter().find(|row| row["in_service"] == true)?.clone();
+    Some(row["process"].as_str()?.to_owned())
+}
+
+fn up(site: &Site) {
+    let ran = site.palib(&["up", "counter", "--detach", "--json"]).ok();
+    assert_eq!(ran.json()["cluster"], "counter");
+    for alias in ["counter", "caller"] {
+        eventually("every member is in its place", || {
+            let rows = site.palib(&["aliases", alias, "--json"]).ok().json();
+            let states: Vec<&str> = rows.as_array().into_iter().flatten().filter_map(|row| row["state"].as_str()).collect();
+            let is = states.len() == 2 && states.contains(&"in_service") && states.contains(&"backup");
+            is.then_some(()).ok_or_else(|| format!("{rows}"))
+        });
+    }
+}
+
+fn is_sorted_array(rows: &Value) -> bool {
+    rows.as_array().is_some_and(|rows| !rows.is_empty())
+}
+
+#[test]
+fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
+    let site = Site::new();
+    up(&site);
+
+    let clusters = site.palib(&["ls", "--json"]).ok().json();
+    assert_eq!((&clusters[0]["cluster"], &clusters[0]["state"]), (&json!("counter"), &json!("running")));
+    let again = site.palib(&["up", "counter", "--detach"]);
+    assert_eq!(again.code, Some(3), "{again:?}");
+    assert!(again.err.contains("palib attach counter"), "{again:?}");
+
+    // An exactly-once call, and the same asked again: the number does not rise.
+    let called = site.palib(&["call", "counter", "inc by-hand 5", "--json"]).ok().json();
+    assert_eq!((&called["reply"], &called["status"], &called["redundant"]), (&json!("5"), &json!("ok"), &json!(false)));
+    let id = called["id"].as_str().expect("an id").to_owned();
+    let again = site.palib(&["call", "counter", "inc by-hand 5", "--id", &id, "--json"]).ok().json();
+    assert_eq!((&again["reply"], &again["redundant"], &again["id"]), (&json!("5"), &json!(true), &json!(id)));
+    let other = site.palib(&["call", "counter", "inc by-hand 6", "--id", &id]);
+    assert_eq!(other.code, Some(2), "{other:?}");
+    assert!(other.err.contains("another body"), "{other:?}");
+
+    // Kill whoever is in service, by the alias's name.
+    let before = in_service(&site, "counter").expect("somebody is in service");
+    site.palib(&["kill", "counter"]).ok();
+    let after = eventually("somebody else is in service", || match in_service(&site, "counter") {
+        Some(now) if now != before => Ok(now),
+        other => Err(format!("{other:?}")),
+    });
+    assert_ne!(before, after);
+    // The outcome outlives the process that computed it.
+    let again = site.palib(&["call", "counter", "inc by-hand 5", "--id", &id, "--json"]).ok().json();
+    assert_eq!((&again["reply"], &again["redundant"]), (&json!("5"), &json!(true)));
+
+    let table = site.palib(&["table", "counter", "--filter", "operator/", "--json"]).ok().json();
+    assert!(table.as_array().is_some_and(|rows| rows.iter().any(|row| row["id"] == id)), "{table}");
+    assert!(is_sorted_array(&site.palib(&["ps", "--json"]).ok().json()));
+    let events = site.palib(&["events", "--json", "--limit", "100000"]).ok().json();
+    let kinds: Vec<&str> = events.as_array().into_iter().flatten().filter_map(|event| event["kind"].as_str()).collect();
+    for kind in ["ftm_started", "spawned", "joined", "defect", "exited", "takeover_started", "in_service"] {
+        assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
+    }
+    // For people there are tables.
+    assert!(site.palib(&["aliases"]).ok().out.starts_with("ALIAS"));
+    assert!(site.palib(&["ps"]).ok().out.contains("counter-1"));
+    let nobody = site.palib(&["kill", "nobody"]);
+    assert_eq!(nobody.code, Some(2), "{nobody:?}");
+    let nobody = site.palib(&["table", "conter"]);
+    assert!(nobody.code == Some(2) && nobody.err.contains("did you mean `counter`?"), "{nobody:?}");
+
+    site.palib(&["down"]).ok();
+    site.assert_nobody_is_left();
+    assert_eq!(site.palib(&["ls", "--json"]).ok().json()[0]["state"], "stopped");
+
+    // What is stable outlives the cluster too.
+    up(&site);
+    let called = site.palib(&["call", "counter", "read by-hand", "--json"]).ok().json();
+    assert_eq!(called["reply"], "5");
+    site.palib(&["down", "--all"]).ok();
+    site.assert_nobody_is_left();
+}

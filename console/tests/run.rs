@@ -1,0 +1,81 @@
+//! Headless runs of real clusters.
+
+mod support;
+
+use serde_json::Value;
+use support::{Site, eventually};
+
+fn lines_of(site: &Site, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(site.path().join(name)).expect(name);
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+#[test]
+fn a_storm_over_clients_and_servers_loses_and_doubles_nothing() {
+    let site = Site::new();
+    let ran = site.palib(&[
+        "run", "counter", "--for", "8s", "--storm", "2/s", "--seed", "7", "--rate", "300", "--out", "out", "--json",
+    ]);
+    let summary = ran.ok().json();
+    assert_eq!(summary["verdict"], "clean", "{summary}");
+    assert_eq!((summary["lost"].as_u64(), summary["doubled"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(summary["effects"], summary["calls"]["acked"], "{summary}");
+    assert!(summary["calls"]["acked"].as_u64() > Some(500), "{summary}");
+    let takeovers = summary["takeovers"].as_array().expect("takeovers");
+    assert!(!takeovers.is_empty() && takeovers.iter().all(|takeover| takeover["incarnation"].as_u64() > Some(1)));
+    assert!(summary["defects"].as_array().is_some_and(|defects| defects.len() > 5), "{summary}");
+    assert_eq!(summary["seed"], 7);
+    for field in ["elapsed_ms", "suppressed", "violations", "latency_us"] {
+        assert!(summary.get(field).is_some(), "{field} is missing");
+    }
+
+    // What was asked to be kept is there, and judged again it is still clean.
+    assert_eq!(lines_of(&site, "out/summary.json"), [summary]);
+    assert!(!lines_of(&site, "out/events.jsonl").is_empty());
+    assert!(site.path().join("out/areas/counter.redb").is_file() && site.path().join("out/logs").is_dir());
+    assert!(!site.path().join("out/state").exists(), "keys do not stay");
+    assert_eq!(site.palib(&["check", "out/history.jsonl", "--json"]).ok().json()["verdict"], "clean");
+    site.assert_nobody_is_left();
+}
+
+#[test]
+fn a_run_goes_until_so_many_calls_and_leaves_nothing_behind() {
+    let site = Site::new();
+    let ran = site.palib(&["run", "counter", "--calls", "200", "--rate", "0", "--defect", "kill counter", "--json"]).ok();
+    let summary = ran.json();
+    assert!(summary["calls"]["acked"].as_u64() >= Some(200), "{summary}");
+    assert_eq!(summary["defects"][0]["spec"].as_str().map(|spec| spec.starts_with("kill ")), Some(true), "{summary}");
+    site.assert_nobody_is_left();
+    let left: Vec<_> = std::fs::read_dir(site.path()).expect("the site").filter_map(Result::ok).map(|e| e.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("palib-run-")), "{left:?}");
+}
+
+#[test]
+fn an_interrupted_run_takes_everything_down_with_it() {
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+        let site = Site::new();
+        let mut run = site.command(&["run", "counter", "--for", "60s"]).spawn().expect("palib can be run");
+        eventually("the cluster is there", || {
+            let nodes = site.processes().iter().filter(|line| line.contains(" node")).count();
+            (nodes == 4).then_some(()).ok_or_else(|| format!("{nodes} nodes"))
+        });
+        let pid = rustix::process::Pid::from_child(&run);
+        rustix::process::kill_process(pid, signal).expect("a signal to our own child");
+        let status = run.wait().expect("the run ends");
+        assert!(!status.success());
+        site.assert_nobody_is_left();
+    }
+}
+
+#[test]
+fn the_ftm_may_die_in_the_middle() {
+    let site = Site::new();
+    let ran = site.palib(&[
+        "run", "counter", "--for", "6s", "--rate", "200", "--defect", "after 1s kill ftm", "--defect",
+        "after 3s kill counter", "--json",
+    ]);
+    let summary = ran.ok().json();
+    assert_eq!(summary["verdict"], "clean", "{summary}");
+    assert!(summary["calls"]["acked"].as_u64() > Some(300), "{summary}");
+    site.assert_nobody_is_left();
+}

@@ -1,0 +1,89 @@
+//! What commands say and how they end when something is not as it should be. No cluster is started here.
+
+mod support;
+
+use support::Site;
+
+#[test]
+fn a_mistake_in_a_cluster_file_ends_with_2_and_says_where() {
+    let site = Site::new();
+    let file = site.file("bad.toml", "name = \"bad\"\n[aliases.counter]\nkidn = \"counter\"\nmembers = 0\n");
+    for command in [&["up", &file, "--detach"][..], &["run", &file], &["demo", &file]] {
+        let ran = site.palib(command);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.starts_with(&format!("{file}:2:10: ")), "{ran:?}");
+        assert!(ran.err.contains(":3:1: unknown key `kidn`") && ran.err.contains("did you mean `kind`?"), "{ran:?}");
+        assert_eq!(ran.out, "", "errors do not go to standard output");
+    }
+    site.assert_nobody_is_left();
+}
+
+#[test]
+fn without_a_cluster_commands_end_with_3_and_say_what_to_do() {
+    let site = Site::new();
+    for command in [&["ps"][..], &["aliases"], &["events"], &["kill", "counter"], &["down"], &["--cluster", "x", "ps"]] {
+        let ran = site.palib(command);
+        assert_eq!(ran.code, Some(3), "{command:?}: {ran:?}");
+        assert!(ran.err.contains("palib up") || ran.err.contains("palib ls"), "{command:?}: {ran:?}");
+    }
+    assert_eq!(site.palib(&["ls", "--json"]).ok().json(), serde_json::json!([]));
+    assert_eq!(site.palib(&["down", "--all", "--json"]).ok().json(), serde_json::json!([]));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let site = Site::new();
+    for (command, says) in [
+        (&["no-such-command"][..], "unrecognized subcommand"),
+        (&["run", "counter", "--for", "soon"], "is no duration"),
+        (&["run", "counter", "--storm", "0/s"], "is no rate"),
+        (&["run", "counter", "--defect", "cut a b"], "not in this version: cut; it has kill, hang, exit"),
+        (&["run", "counter", "--defect", "kil counter"], "did you mean `kill`?"),
+        (&["run", "counter", "--defect", "kill conter"], "did you mean `counter`?"),
+        (&["run", "no-such-file.toml"], "the name of a demo: "),
+        (&["resolve", "caller/i1/1"], "--reply"),
+        (&["completions", "latin"], "possible values"),
+    ] {
+        let ran = site.palib(command);
+        assert_eq!(ran.code, Some(2), "{command:?}: {ran:?}");
+        assert!(ran.err.contains(says), "{command:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn nobody_who_calls_means_nothing_to_verify() {
+    let site = Site::new();
+    let file = site.file("still.toml", "name = \"still\"\n[aliases.counter]\nkind = \"counter\"\n");
+    let ran = site.palib(&["run", &file]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("kind = \"caller\""), "{ran:?}");
+}
+
+#[test]
+fn demos_are_listed_and_completions_are_printed() {
+    let site = Site::new();
+    let demos = site.palib(&["demo", "--json"]).ok().json();
+    assert!(demos.as_array().is_some_and(|demos| demos.iter().any(|demo| demo["demo"] == "counter")), "{demos}");
+    assert!(site.palib(&["completions", "bash"]).ok().out.contains("_palib"));
+    assert!(site.palib(&["--help"]).ok().out.contains("Exit codes"));
+}
+
+#[test]
+fn a_history_is_judged() {
+    let site = Site::new();
+    let line = |id: u32, result: u32, at: u32| {
+        format!(
+            "{{\"process\":\"c\",\"target\":\"counter\",\"op\":\"inc\",\"key\":\"k\",\"arg\":1,\"result\":{result},\
+             \"id\":\"c/i1/{id}\",\"invoke_ns\":{at},\"return_ns\":{},\"status\":\"ok\"}}\n",
+            at + 5
+        )
+    };
+    let clean = site.file("clean.jsonl", &(line(1, 1, 10) + &line(2, 2, 20)));
+    assert_eq!(site.palib(&["check", &clean, "--json"]).ok().json()["verdict"], "clean");
+    let doubled = site.file("doubled.jsonl", &(line(1, 1, 10) + &line(2, 3, 20)));
+    let ran = site.palib(&["check", &doubled, "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.json()["verdict"], "violated");
+    let nonsense = site.file("nonsense.jsonl", "not json\n");
+    assert_eq!(site.palib(&["check", &nonsense]).code, Some(2));
+}
