@@ -18,7 +18,8 @@ fn up(site: &Site) {
     for alias in ["counter", "caller"] {
         eventually("every member is in its place", || {
             let rows = site.palib(&["aliases", alias, "--json"]).ok().json();
-            let states: Vec<&str> = rows.as_array().into_iter().flatten().filter_map(|row| row["state"].as_str()).collect();
+            let states: Vec<&str> =
+                rows.as_array().into_iter().flatten().filter_map(|row| row["state"].as_str()).collect();
             let is = states.len() == 2 && states.contains(&"in_service") && states.contains(&"backup");
             is.then_some(()).ok_or_else(|| format!("{rows}"))
         });
@@ -42,7 +43,10 @@ fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
 
     // An exactly-once call, and the same asked again: the number does not rise.
     let called = site.palib(&["call", "counter", "inc by-hand 5", "--json"]).ok().json();
-    assert_eq!((&called["reply"], &called["status"], &called["redundant"]), (&json!("5"), &json!("ok"), &json!(false)));
+    assert_eq!(
+        (&called["reply"], &called["status"], &called["redundant"]),
+        (&json!("5"), &json!("ok"), &json!(false))
+    );
     let id = called["id"].as_str().expect("an id").to_owned();
     let again = site.palib(&["call", "counter", "inc by-hand 5", "--id", &id, "--json"]).ok().json();
     assert_eq!((&again["reply"], &again["redundant"], &again["id"]), (&json!("5"), &json!(true), &json!(id)));
@@ -66,7 +70,8 @@ fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
     assert!(table.as_array().is_some_and(|rows| rows.iter().any(|row| row["id"] == id)), "{table}");
     assert!(is_sorted_array(&site.palib(&["ps", "--json"]).ok().json()));
     let events = site.palib(&["events", "--json", "--limit", "100000"]).ok().json();
-    let kinds: Vec<&str> = events.as_array().into_iter().flatten().filter_map(|event| event["kind"].as_str()).collect();
+    let kinds: Vec<&str> =
+        events.as_array().into_iter().flatten().filter_map(|event| event["kind"].as_str()).collect();
     for kind in ["ftm_started", "spawned", "joined", "defect", "exited", "takeover_started", "in_service"] {
         assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
     }

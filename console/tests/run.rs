@@ -14,7 +14,8 @@ fn lines_of(site: &Site, name: &str) -> Vec<Value> {
 fn a_storm_over_clients_and_servers_loses_and_doubles_nothing() {
     let site = Site::new();
     let ran = site.palib(&[
-        "run", "counter", "--for", "8s", "--storm", "2/s", "--seed", "7", "--rate", "300", "--out", "out", "--json",
+        "run", "counter", "--for", "8s", "--storm", "2/s", "--seed", "7", "--rate", "300", "--out", "out",
+        "--json",
     ]);
     let summary = ran.ok().json();
     assert_eq!(summary["verdict"], "clean", "{summary}");
@@ -22,7 +23,9 @@ fn a_storm_over_clients_and_servers_loses_and_doubles_nothing() {
     assert_eq!(summary["effects"], summary["calls"]["acked"], "{summary}");
     assert!(summary["calls"]["acked"].as_u64() > Some(500), "{summary}");
     let takeovers = summary["takeovers"].as_array().expect("takeovers");
-    assert!(!takeovers.is_empty() && takeovers.iter().all(|takeover| takeover["incarnation"].as_u64() > Some(1)));
+    assert!(
+        !takeovers.is_empty() && takeovers.iter().all(|takeover| takeover["incarnation"].as_u64() > Some(1))
+    );
     assert!(summary["defects"].as_array().is_some_and(|defects| defects.len() > 5), "{summary}");
     assert_eq!(summary["seed"], 7);
     for field in ["elapsed_ms", "suppressed", "violations", "latency_us"] {
@@ -41,12 +44,22 @@ fn a_storm_over_clients_and_servers_loses_and_doubles_nothing() {
 #[test]
 fn a_run_goes_until_so_many_calls_and_leaves_nothing_behind() {
     let site = Site::new();
-    let ran = site.palib(&["run", "counter", "--calls", "200", "--rate", "0", "--defect", "kill counter", "--json"]).ok();
+    let ran = site
+        .palib(&["run", "counter", "--calls", "200", "--rate", "0", "--defect", "kill counter", "--json"])
+        .ok();
     let summary = ran.json();
     assert!(summary["calls"]["acked"].as_u64() >= Some(200), "{summary}");
-    assert_eq!(summary["defects"][0]["spec"].as_str().map(|spec| spec.starts_with("kill ")), Some(true), "{summary}");
+    assert_eq!(
+        summary["defects"][0]["spec"].as_str().map(|spec| spec.starts_with("kill ")),
+        Some(true),
+        "{summary}"
+    );
     site.assert_nobody_is_left();
-    let left: Vec<_> = std::fs::read_dir(site.path()).expect("the site").filter_map(Result::ok).map(|e| e.file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(site.path())
+        .expect("the site")
+        .filter_map(Result::ok)
+        .map(|e| e.file_name())
+        .collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("palib-run-")), "{left:?}");
 }
 
@@ -71,8 +84,17 @@ fn an_interrupted_run_takes_everything_down_with_it() {
 fn the_ftm_may_die_in_the_middle() {
     let site = Site::new();
     let ran = site.palib(&[
-        "run", "counter", "--for", "6s", "--rate", "200", "--defect", "after 1s kill ftm", "--defect",
-        "after 3s kill counter", "--json",
+        "run",
+        "counter",
+        "--for",
+        "6s",
+        "--rate",
+        "200",
+        "--defect",
+        "after 1s kill ftm",
+        "--defect",
+        "after 3s kill counter",
+        "--json",
     ]);
     let summary = ran.ok().json();
     assert_eq!(summary["verdict"], "clean", "{summary}");

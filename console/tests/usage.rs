@@ -12,7 +12,10 @@ fn a_mistake_in_a_cluster_file_ends_with_2_and_says_where() {
         let ran = site.palib(command);
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.err.starts_with(&format!("{file}:2:10: ")), "{ran:?}");
-        assert!(ran.err.contains(":3:1: unknown key `kidn`") && ran.err.contains("did you mean `kind`?"), "{ran:?}");
+        assert!(
+            ran.err.contains(":3:1: unknown key `kidn`") && ran.err.contains("did you mean `kind`?"),
+            "{ran:?}"
+        );
         assert_eq!(ran.out, "", "errors do not go to standard output");
     }
     site.assert_nobody_is_left();
@@ -21,7 +24,9 @@ fn a_mistake_in_a_cluster_file_ends_with_2_and_says_where() {
 #[test]
 fn without_a_cluster_commands_end_with_3_and_say_what_to_do() {
     let site = Site::new();
-    for command in [&["ps"][..], &["aliases"], &["events"], &["kill", "counter"], &["down"], &["--cluster", "x", "ps"]] {
+    for command in
+        [&["ps"][..], &["aliases"], &["events"], &["kill", "counter"], &["down"], &["--cluster", "x", "ps"]]
+    {
         let ran = site.palib(command);
         assert_eq!(ran.code, Some(3), "{command:?}: {ran:?}");
         assert!(ran.err.contains("palib up") || ran.err.contains("palib ls"), "{command:?}: {ran:?}");
@@ -63,7 +68,10 @@ fn nobody_who_calls_means_nothing_to_verify() {
 fn demos_are_listed_and_completions_are_printed() {
     let site = Site::new();
     let demos = site.palib(&["demo", "--json"]).ok().json();
-    assert!(demos.as_array().is_some_and(|demos| demos.iter().any(|demo| demo["demo"] == "counter")), "{demos}");
+    assert!(
+        demos.as_array().is_some_and(|demos| demos.iter().any(|demo| demo["demo"] == "counter")),
+        "{demos}"
+    );
     assert!(site.palib(&["completions", "bash"]).ok().out.contains("_palib"));
     assert!(site.palib(&["--help"]).ok().out.contains("Exit codes"));
 }

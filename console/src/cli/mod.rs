@@ -101,16 +101,16 @@ pub fn main() -> ExitCode {
             return code;
         }
     };
-    start_log(cli.context.log.as_deref());
-    match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+    // The parts of a cluster log by rules of their own, into files.
+    if !matches!(cli.command, Command::Part(_)) {
+        start_log(cli.context.log.as_deref());
     }
+    dispatch(cli).unwrap_or_else(Failure::report)
 }
 
-fn dispatch(cli: Cli) -> Result<(), Failure> {
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let context = &cli.context;
-    match cli.command {
+    let done = match cli.command {
         Command::Up(command) => block_on(command.run(context)),
         Command::Ls(command) => command.run(context),
         Command::Down(command) => block_on(command.run(context)),
@@ -133,8 +133,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Check(command) => command.run(context),
         Command::Bench(command) => block_on(command.run(context)),
         Command::Completions(command) => command.run(),
-        Command::Part(part) => part.run(),
-    }
+        Command::Part(part) => return part.run(),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// One thread is enough for a command, and faster than several for what a command does.

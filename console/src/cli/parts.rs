@@ -1,6 +1,7 @@
 //! The parts that palib starts by itself: hidden commands, run by the keeper and the FTM.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use super::Failure;
 use crate::bench::part::BenchPart;
@@ -21,17 +22,24 @@ pub(super) enum Part {
         /// The cluster's state folder
         folder: PathBuf,
     },
+    /// A stock node, started with a ticket in its environment
+    #[command(hide = true)]
+    Node,
     /// A process of the bench
     #[command(hide = true, subcommand)]
     BenchPart(BenchPart),
 }
 
 impl Part {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    /// Runs the part. Parts build their own runtimes.
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self {
-            Self::Keep { folder } => Ok(keeper::run(keeper::KeeperOptions { folder })?),
-            Self::BenchPart(part) => part.run().map_err(Failure::environment),
-            Self::Ftm { folder } => ftm::run(ftm::FtmOptions { folder }).map_err(Failure::environment),
+            Self::Keep { folder } => keeper::run(keeper::KeeperOptions { folder })?,
+            Self::Ftm { folder } => ftm::run(ftm::FtmOptions { folder }).map_err(Failure::environment)?,
+            // Its exit code is what the FTM tells a fenced process from a broken one by.
+            Self::Node => return Ok(palib_node::main()),
+            Self::BenchPart(part) => part.run().map_err(Failure::environment)?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

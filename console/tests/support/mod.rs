@@ -98,7 +98,9 @@ impl Site {
 
     /// Waits until no process of this site is left.
     pub fn assert_nobody_is_left(&self) {
-        eventually("nobody is left", || self.processes().is_empty().then_some(()).ok_or_else(|| self.processes().join("; ")));
+        eventually("nobody is left", || {
+            self.processes().is_empty().then_some(()).ok_or_else(|| self.processes().join("; "))
+        });
     }
 }
 
