@@ -104,7 +104,7 @@ impl Membership {
     ) -> Result<TakeoverTiming> {
         let _ = self.declared.subscribe().wait_for(|declared| *declared).await;
         let start = Instant::now();
-        let sink = Arc::new(AreaSink { membership: self.clone() });
+        let sink = AreaSink::start(self.clone());
         let (folder, alias, id) = (shared.ticket.areas.clone(), self.ticket.alias.clone(), self.alias);
         let opening = tokio::task::spawn_blocking(move || {
             let store = open_area(&folder, &alias, id, incarnation, sink)?;

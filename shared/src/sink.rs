@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
 use crate::membership::Membership;
 use crate::stable::{AreaError, Committed, Sink, Token};
 
@@ -11,32 +14,66 @@ pub const EXIT_FENCED: i32 = 70;
 pub const EXIT_STABLE_AREA: i32 = 74;
 
 /// Hands what became durable to the side that asked for it.
+///
+/// Not on the writer's own thread: it goes on with the next commit at once. And all jobs of a commit in one hand
+/// over, because each waking of the runtime from another thread costs a system call, and there may be hundreds of
+/// jobs in a commit.
 pub(crate) struct AreaSink {
-    pub(crate) membership: Arc<Membership>,
+    alias: String,
+    durable: Mutex<Vec<Committed>>,
+    more: Notify,
+}
+
+impl AreaSink {
+    /// A sink that hands over to a membership. Must be called on the runtime.
+    pub(crate) fn start(membership: Arc<Membership>) -> Arc<Self> {
+        let alias = membership.ticket.alias.clone();
+        let sink = Arc::new(Self { alias, durable: Mutex::default(), more: Notify::new() });
+        let source = sink.clone();
+        tokio::spawn(async move {
+            loop {
+                source.more.notified().await;
+                let jobs = std::mem::take(&mut *source.durable.lock());
+                hand_over(&membership, jobs);
+            }
+        });
+        sink
+    }
 }
 
 impl Sink for AreaSink {
     fn committed(&self, jobs: Vec<Committed>) {
-        let Some(active) = self.membership.active() else { return };
-        let mut calling = Vec::new();
-        let mut serving = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match job.token {
-                Token::Row(_) | Token::Block(_) => serving.push(job),
-                Token::Outbox(_) => calling.push(job),
-                Token::Other(number) => self.membership.done(number, job.outcome),
-            }
+        let mut durable = self.durable.lock();
+        if durable.is_empty() {
+            *durable = jobs;
+        } else {
+            durable.extend(jobs);
         }
-        if let (false, Some(side)) = (serving.is_empty(), &active.serving) {
-            side.committed(serving);
-        }
-        if !calling.is_empty() {
-            active.calling.committed(calling);
-        }
+        drop(durable);
+        self.more.notify_one();
     }
 
     fn fatal(&self, error: AreaError) {
-        end_process(&self.membership.ticket.alias, &error);
+        end_process(&self.alias, &error);
+    }
+}
+
+fn hand_over(membership: &Membership, jobs: Vec<Committed>) {
+    let Some(active) = membership.active() else { return };
+    let mut calling = Vec::new();
+    let mut serving = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        match job.token {
+            Token::Row(_) | Token::Block(_) => serving.push(job),
+            Token::Outbox(_) => calling.push(job),
+            Token::Other(number) => membership.done(number, job.outcome),
+        }
+    }
+    if let (false, Some(side)) = (serving.is_empty(), &active.serving) {
+        side.committed(serving);
+    }
+    if !calling.is_empty() {
+        active.calling.committed(calling);
     }
 }
 
