@@ -241,3 +241,18 @@ pub enum What {
         by: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_with_measurements_is_read_back_as_it_was_written() {
+        let stats = NodeStats { at_ns: 3, ..NodeStats::default() };
+        let event =
+            Event { seq: 1, at_ns: 2, unix_ms: 4, process: "a-1".to_owned(), what: What::Stats(stats) };
+        let text = serde_json::to_string(&event).unwrap();
+        // Two fields of one name would be written without a word, and refused by the reader.
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+    }
+}

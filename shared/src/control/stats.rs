@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStats {
     /// When they were read, on the machine's monotonic clock, in nanoseconds.
+    // Measurements lie flat inside an event, which has an `at_ns` of its own.
+    #[serde(rename = "read_at_ns")]
     pub at_ns: u64,
     /// Resident memory, in bytes.
     pub rss_bytes: u64,
