@@ -7,9 +7,7 @@
 //! | `ledger` | accounts in the stable area (atomic mode) |
 //! | `files` | real files in a folder: an effect outside the stable area |
 //! | `caller` | load on another alias, with an outbox and a history |
-//! | `bench-caller` | load without an outbox, measured |
 
-mod bench;
 mod caller;
 mod counter;
 mod error;
@@ -26,7 +24,7 @@ use tokio::task::JoinSet;
 pub use error::NodeError;
 
 /// The stock services.
-pub const KINDS: [&str; 5] = ["counter", "ledger", "files", "caller", "bench-caller"];
+pub const KINDS: [&str; 4] = ["caller", "counter", "files", "ledger"];
 
 /// The alias under which operators call. Their calls are no part of a load, so they are counted apart.
 pub(crate) const OPERATOR: &str = "operator";
@@ -78,7 +76,6 @@ async fn member(process: Process, alias: TicketAlias) -> Result<(), NodeError> {
         Some("ledger") => process.serve(name, ledger::Ledger::new(&alias)?).await?,
         Some("files") => process.serve(name, files::Files::new(process.ticket(), &alias)?).await?,
         Some("caller") => caller::run(process.clone(), &alias).await?,
-        Some("bench-caller") => bench::run(process.clone(), &alias).await?,
         other => {
             return Err(NodeError::Kind {
                 alias: alias.alias.clone(),

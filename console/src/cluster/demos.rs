@@ -10,7 +10,13 @@ pub struct Demo {
 }
 
 /// All of them, in the order in which they are best looked at.
-pub const DEMOS: &[Demo] = &[Demo { name: "counter", text: include_str!("../../../demos/counter.toml") }];
+pub const DEMOS: &[Demo] = &[
+    Demo { name: "counter", text: include_str!("../../../demos/counter.toml") },
+    Demo { name: "client-takeover", text: include_str!("../../../demos/client-takeover.toml") },
+    Demo { name: "ledger", text: include_str!("../../../demos/ledger.toml") },
+    Demo { name: "files", text: include_str!("../../../demos/files.toml") },
+    Demo { name: "fig4", text: include_str!("../../../demos/fig4.toml") },
+];
 
 impl Demo {
     /// The demo of this name; `demos/NAME.toml` is understood too.

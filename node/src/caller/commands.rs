@@ -6,6 +6,7 @@
 //! | `{"pause": true}` | `pause` | no new calls |
 //! | `{"resume": true}` | `resume` | goes on |
 //! | `{"drain": true}` | `drain` | no new calls, waits until every outcome is known |
+//! | `{"collect": true}` | `collect` | collects what a predecessor left, where that is done by hand |
 //! | `{"status": true}` | `status` | answers what all of them answer |
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ enum Command {
     Load(Value),
     Run(bool),
     Drain,
+    Collect,
     Status,
 }
 
@@ -60,6 +62,7 @@ async fn answer(caller: &Caller, text: &str) -> Result<String> {
                 sleep(Duration::from_millis(5)).await;
             }
         }
+        Command::Collect => caller.collect_now.notify_one(),
         Command::Status => {}
     }
     status(caller)
@@ -98,7 +101,7 @@ fn parse(text: &str) -> Result<Command> {
     let command = if text.starts_with('{') { from_json(text) } else { from_words(text) };
     command.ok_or_else(|| {
         Error::failed(format!(
-            "a caller knows {{\"load\": {{…}}}}, pause, resume, drain and status, and not {text:?}"
+            "a caller knows {{\"load\": {{…}}}}, pause, resume, drain, collect and status, and not {text:?}"
         ))
     })
 }
@@ -119,6 +122,7 @@ fn from_words(text: &str) -> Option<Command> {
         ["pause"] => Some(Command::Run(false)),
         ["resume"] => Some(Command::Run(true)),
         ["drain"] => Some(Command::Drain),
+        ["collect"] => Some(Command::Collect),
         ["status"] => Some(Command::Status),
         ["rate", rate] => Some(Command::Load(json!({ "rate": rate }))),
         [name @ ("callers" | "calls" | "seed" | "keys"), number] => {

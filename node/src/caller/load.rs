@@ -14,9 +14,9 @@ use crate::options::{self, Options};
 const CALLERS_MAX: u64 = 1000;
 
 /// The options that a cluster file may give.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "target", "targets", "service", "rate", "callers", "calls", "seed", "keys", "start", "deadline",
-    "history",
+    "history", "collect",
 ];
 
 /// Whom a caller calls, and how it does so if nobody says otherwise.
@@ -24,6 +24,8 @@ const OPTIONS: [&str; 11] = [
 pub(super) struct Plan {
     /// The aliases called, and what they serve.
     pub(super) targets: Vec<(String, Service)>,
+    /// Whether the calls of a predecessor wait until an operator has them collected (patent, Fig 7).
+    pub(super) by_hand: bool,
     /// Whether what is called is written down.
     pub(super) history: bool,
     /// The load of the cluster file.
@@ -82,7 +84,12 @@ impl Plan {
             deadline_ms: options.time("deadline")?.map(|time| time.as_millis() as u64),
             from: 0,
         };
-        Ok(Self { targets, history: options.flag("history")?.unwrap_or(true), load })
+        let by_hand = match options.text("collect")?.as_deref() {
+            None | Some("at once") => false,
+            Some("by hand") => true,
+            Some(_) => return Err(options.wrong("collect", "must be \"at once\" or \"by hand\"")),
+        };
+        Ok(Self { targets, by_hand, history: options.flag("history")?.unwrap_or(true), load })
     }
 }
 

@@ -11,6 +11,7 @@ mod load;
 mod request;
 mod work;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +40,23 @@ pub(crate) async fn run(process: Process, alias: &TicketAlias) -> Result<(), Nod
     };
     let folder = state_folder(process.ticket()).join("history");
     let history = plan.history.then(|| History::open(&folder, process.name())).transpose()?;
+    let by_hand = plan.by_hand;
     let caller = Arc::new(Caller::new(client, plan, history)?);
     commands::attend(&caller);
+    tokio::select! {
+        never = work(&caller, by_hand) => match never {},
+        () = process.ended() => Ok(()),
+    }
+}
+
+/// Collects what a predecessor left, and makes the load that is ordered.
+async fn work(caller: &Arc<Caller>, by_hand: bool) -> Infallible {
     let left = caller.client.pending();
     if !left.is_empty() {
-        tracing::info!(calls = left.len(), "collecting the calls that the predecessor left");
+        tracing::info!(calls = left.len(), by_hand, "the predecessor left calls to collect");
+        if by_hand {
+            caller.collect_now.notified().await;
+        }
     }
     let mut collecting = JoinSet::new();
     for call in left {
@@ -56,8 +69,5 @@ pub(crate) async fn run(process: Process, alias: &TicketAlias) -> Result<(), Nod
     let all = async { while collecting.join_next().await.is_some() {} };
     let _ = timeout(COLLECT_FIRST, all).await;
     collecting.detach_all();
-    tokio::select! {
-        never = caller.work() => match never {},
-        () = process.ended() => Ok(()),
-    }
+    caller.make_load().await
 }

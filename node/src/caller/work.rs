@@ -10,7 +10,7 @@ use palib::core::ids::CallId;
 use palib::core::resend::Rejection;
 use palib::{CallOptions, Client, Done, EXIT_STABLE_AREA, Error};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::counts::{Count, Counts, Names};
@@ -32,6 +32,8 @@ pub(super) struct Caller {
     pub(super) targets: Vec<(String, Service)>,
     history: Mutex<Option<History>>,
     pub(super) load: watch::Sender<Load>,
+    /// An operator has the calls of the predecessor collected.
+    pub(super) collect_now: Notify,
     /// How many calls were made so far, those of predecessors too: the number of the next one.
     made: AtomicU64,
     /// When the next call is due.
@@ -50,6 +52,7 @@ impl Caller {
             targets: plan.targets,
             history: Mutex::new(history),
             load: watch::Sender::new(load),
+            collect_now: Notify::new(),
             made: AtomicU64::new(counts.issued),
             due: Mutex::new(Instant::now()),
         })
@@ -61,7 +64,7 @@ impl Caller {
     }
 
     /// Makes the load that is ordered, whatever that is at the time.
-    pub(super) async fn work(self: &Arc<Self>) -> Infallible {
+    pub(super) async fn make_load(self: &Arc<Self>) -> Infallible {
         let mut orders = self.load.subscribe();
         let mut loops = 0;
         loop {
