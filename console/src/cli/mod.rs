@@ -5,6 +5,7 @@ mod bench;
 mod call;
 mod check;
 mod completions;
+mod console;
 mod context;
 mod demo;
 mod down;
@@ -34,14 +35,18 @@ pub use failure::Failure;
 pub struct Cli {
     #[command(flatten)]
     context: Context,
+    #[command(flatten)]
+    look: console::Look,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the cluster of a file, with the console on top
     Up(up::Up),
+    /// Open the console on a running cluster
+    Attach(console::Attach),
     /// List the clusters
     Ls(ls::Ls),
     /// Stop a cluster; no process of it is left
@@ -101,16 +106,33 @@ pub fn main() -> ExitCode {
             return code;
         }
     };
-    // The parts of a cluster log by rules of their own, into files.
-    if !matches!(cli.command, Command::Part(_)) {
+    // The parts of a cluster log by rules of their own, into files; over the console a line of log would tear its
+    // picture.
+    let is_part = matches!(cli.command, Some(Command::Part(_)));
+    if !is_part && (!cli.takes_the_screen() || cli.context.log.is_some()) {
         start_log(cli.context.log.as_deref());
     }
     dispatch(cli).unwrap_or_else(Failure::report)
 }
 
+impl Cli {
+    /// Whether the terminal will be the console's.
+    fn takes_the_screen(&self) -> bool {
+        match &self.command {
+            None | Some(Command::Attach(_)) => true,
+            Some(Command::Up(up)) => !up.is_detached(),
+            Some(_) => false,
+        }
+    }
+}
+
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let context = &cli.context;
-    let done = match cli.command {
+    let Some(command) = cli.command else {
+        return block_on(console::attach_or_offer(context, cli.look)).map(|()| ExitCode::SUCCESS);
+    };
+    let done = match command {
+        Command::Attach(command) => block_on(command.run(context)),
         Command::Up(command) => block_on(command.run(context)),
         Command::Ls(command) => command.run(context),
         Command::Down(command) => block_on(command.run(context)),

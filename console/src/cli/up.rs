@@ -1,5 +1,6 @@
 //! `palib up`.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use super::{Context, Failure, output};
@@ -11,15 +12,32 @@ use crate::keeper::{Cluster, Start};
 pub(super) struct Up {
     /// The cluster file, or the name of a demo
     file: PathBuf,
+    /// Leave the cluster in the background, without the console
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    look: super::console::Look,
 }
 
 impl Up {
-    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let file = ClusterFile::load(&self.file)?;
-        self.detached(context, &file).await
+    pub(super) fn is_detached(&self) -> bool {
+        self.detach
     }
 
-    async fn detached(&self, context: &Context, file: &ClusterFile) -> Result<(), Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let file = ClusterFile::load(&self.file)?;
+        if self.detach {
+            return self.detached(context, &file).await;
+        }
+        if !std::io::stdout().is_terminal() {
+            let hint = "`palib up` opens the console, which needs a terminal; add --detach to do without";
+            return Err(Failure::environment(hint));
+        }
+        let cluster = self.start(context, &file).await?;
+        super::console::on_top_of(context, self.look, cluster).await
+    }
+
+    async fn start(&self, context: &Context, file: &ClusterFile) -> Result<Cluster, Failure> {
         let parent = context.parent()?;
         let base = base_of(&self.file);
         let cluster = Cluster::start(Start {
@@ -30,6 +48,11 @@ impl Up {
             program: None,
         })
         .await?;
+        Ok(cluster)
+    }
+
+    async fn detached(&self, context: &Context, file: &ClusterFile) -> Result<(), Failure> {
+        let cluster = self.start(context, file).await?;
         let folder = cluster.folder().path().display().to_string();
         cluster.leave_up();
         let name = &file.name;
