@@ -8,7 +8,7 @@ use super::ring::{Entry, Known, Ring};
 use super::{Asker, Effect, Input, Note, Recovery, Resolution, Then, Write};
 use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey};
 use crate::message::{Outcome, Refusal};
-use crate::redundancy::{RedProcess, Row, RowState, WINDOW};
+use crate::redundancy::{RedProcess, Row, RowState};
 use crate::uncompared::Uncompared;
 
 /// What a server is for, and what bounds it.
@@ -23,14 +23,6 @@ pub struct Settings {
     pub sessions_max: usize,
     /// Calls in hand: executing, blocked, in doubt, held. Over it a new request is refused as `Busy`.
     pub calls_max: usize,
-}
-
-impl Settings {
-    /// The limits of the product.
-    #[must_use]
-    pub fn of(alias: AliasId) -> Self {
-        Self { alias, window: WINDOW, sessions_max: 512, calls_max: 16_384 }
-    }
 }
 
 /// The server side of one alias in one process.
