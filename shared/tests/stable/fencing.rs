@@ -77,15 +77,14 @@ fn a_heartbeat_through_the_writer_finds_the_fence_raised() {
 }
 
 #[test]
-fn an_area_opens_only_in_the_incarnation_that_its_fence_names() {
+fn an_area_does_not_open_in_an_incarnation_that_is_over() {
     let place = Place::new();
     place.open().area.close().unwrap();
     raise_fence(place.folder.path(), ALIAS, Incarnation(5)).unwrap();
     let old = open_in(place.folder.path(), Incarnation(4), None).err().unwrap();
     assert!(matches!(old, AreaError::Fenced { mine: 4, current: 5 }), "{old}");
-    let early = open_in(place.folder.path(), Incarnation(6), None).err().unwrap();
-    assert!(early.to_string().contains("the FTM must raise it first"), "{early}");
-    open_in(place.folder.path(), Incarnation(5), None).unwrap();
+    // Where nobody is left to be fenced, the FTM may write the file a little later than it promotes.
+    open_in(place.folder.path(), Incarnation(6), None).unwrap();
 }
 
 #[test]
