@@ -88,18 +88,22 @@ impl Ftm {
         }
     }
 
+    /// The new incarnation stands in the file before an order that was given meanwhile leaves this thread: who is
+    /// promoted refuses an area whose fence is below its own incarnation. Only the sync of a file that has nobody to
+    /// fence off is left to another thread.
     fn write_fence(&mut self, alias: AliasId, incarnation: Incarnation, fences: bool) {
-        let (writer, name) = (self.fences.clone(), self.alias_name(alias));
-        let write = move || {
-            if let Err(error) = writer.raise(&name, incarnation.0) {
-                // The kill and the file lock of the area still fence; this file is the third fence.
-                tracing::error!(%error, alias = name, "the incarnation can't be written beside the stable area");
-            }
+        let name = self.alias_name(alias);
+        let failed = move |error: std::io::Error| {
+            // The kill and the file lock of the area still fence; this file is the third fence.
+            tracing::error!(%error, alias = name, "the incarnation can't be written beside the stable area");
         };
-        if fences {
-            write();
-        } else {
-            tokio::task::spawn_blocking(write);
+        match self.fences.show(&self.alias_name(alias), incarnation.0) {
+            Ok(None) => {}
+            Ok(Some(file)) if fences => file.sync_data().unwrap_or_else(failed),
+            Ok(Some(file)) => {
+                drop(tokio::task::spawn_blocking(move || file.sync_data().unwrap_or_else(failed)))
+            }
+            Err(error) => failed(error),
         }
     }
 

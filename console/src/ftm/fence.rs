@@ -24,18 +24,25 @@ impl Fences {
 
     /// Raises an alias's incarnation to this one, durably, in place: whoever has the file open sees it.
     pub(crate) fn raise(&self, alias: &str, incarnation: u64) -> io::Result<()> {
+        self.show(alias, incarnation)?.map_or(Ok(()), |file| file.sync_data())
+    }
+
+    /// Raises it for all to see at once. It is durable when the file that is returned, if any, has been synced.
+    pub(crate) fn show(&self, alias: &str, incarnation: u64) -> io::Result<Option<File>> {
         let _lock = self.lock.lock();
         let path = self.folder.incarnation(alias);
         let file = match OpenOptions::new().read(true).write(true).mode(0o600).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return create(&path, incarnation),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return create(&path, incarnation).map(|()| None);
+            }
             other => other?,
         };
         let mut old = [0; 16];
         if file.read_exact_at(&mut old, 0).is_ok() && decode(&old).is_some_and(|old| old >= incarnation) {
-            return Ok(());
+            return Ok(None);
         }
         file.write_all_at(&encode(incarnation), 0)?;
-        file.sync_data()
+        Ok(Some(file))
     }
 }
 
