@@ -453,7 +453,7 @@ fn what_belongs_to_an_alias_that_is_gone_is_dropped_and_stays_stale() {
     bench.ask(FIRST, request(1, 2));
     let dropped = Write::DropSource { source: CALLER };
     let effects = bench.feed(Input::AliasesGone { aliases: vec![CALLER] });
-    assert_eq!(writes_of(&effects), [dropped.clone()]);
+    assert_eq!(writes_of(&effects), std::slice::from_ref(&dropped));
     assert_eq!(bench.feed(Input::AliasesGone { aliases: vec![CALLER] }), []);
     assert_eq!(bench.ask(FIRST, request(1, 1)), stale(FIRST, id(1, 1)));
     assert_eq!(writes_of(&bench.feed(Input::Atomic { id: id(1, 2) }))[1], dropped);

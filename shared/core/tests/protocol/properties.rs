@@ -5,8 +5,11 @@ use palib_core::message::Outcome;
 use crate::areas::Body;
 use crate::world::{Action, Mode, Place, Setup, World};
 
-/// The properties that hold in every state, by their names.
-pub(crate) const ALWAYS: [(&str, fn(&Setup, &World) -> bool); 6] = [
+/// A name, and whether it holds in a world.
+pub(crate) type Named = (&'static str, fn(&Setup, &World) -> bool);
+
+/// The properties that hold in every state.
+pub(crate) const ALWAYS: [Named; 6] = [
     (EFFECT_AT_MOST_ONCE, effect_at_most_once),
     (ACKNOWLEDGED_ONCE, acknowledged_once),
     (ONE_OUTCOME, one_outcome),

@@ -5,7 +5,7 @@
 
 use palib_core::ids::IdForm;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::areas::Body;
 use crate::properties::{ALWAYS, heal};
@@ -14,9 +14,9 @@ use crate::world::{Action, Mode, Setup, Without, World};
 const MODES: [Mode; 5] = [Mode::Atomic, Mode::Outside, Mode::OutsideHandler, Mode::InDoubt, Mode::Failing];
 
 /// Small numbers that decide what happens next: each picks one of the possible actions.
-type Choices = Vec<u16>;
+pub(crate) type Choices = Vec<u16>;
 
-fn setups() -> impl Strategy<Value = Setup> {
+pub(crate) fn setups() -> impl Strategy<Value = Setup> {
     let sizes = (1..=3_usize, 1..=12 as Body, 0..=4_u32, 0..=3_u32);
     let limits = (1..=3_u32, 1..=3_usize, any::<[bool; 4]>(), 0..=2_u32);
     let modes = proptest::sample::subsequence(MODES.to_vec(), 1..=MODES.len()).prop_shuffle();
@@ -58,7 +58,7 @@ fn walk(setup: &Setup, choices: &Choices) -> Result<World, String> {
 }
 
 /// Takeovers are rare, and old messages are many: an even choice would hardly ever finish a call.
-fn pick(setup: &Setup, world: &World, choice: u16) -> Option<Action> {
+pub(crate) fn pick(setup: &Setup, world: &World, choice: u16) -> Option<Action> {
     let (kind, nth) = (choice % 32, usize::from(choice / 32));
     let messages = world.arriving().count();
     if (1..12).contains(&kind) && messages > 0 {
@@ -70,22 +70,25 @@ fn pick(setup: &Setup, world: &World, choice: u16) -> Option<Action> {
     wanted.get(nth % wanted.len().max(1)).cloned()
 }
 
+/// A fixed seed: a run that fails today fails tomorrow. PALIB_WALKS with another count walks further.
+pub(crate) fn runner(walks: u32) -> TestRunner {
+    TestRunner::new_with_rng(config(walks), TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}
+
 fn config(walks: u32) -> Config {
     let asked = std::env::var("PALIB_WALKS").ok().and_then(|walks| walks.parse().ok());
     Config {
         cases: asked.unwrap_or(walks),
         failure_persistence: None,
-        max_shrink_iters: 2000,
+        max_shrink_iters: 500,
         ..Config::default()
     }
 }
 
 #[test]
 fn random_walks_through_large_worlds_lose_and_double_nothing() {
-    // A fixed seed: a run that fails today fails tomorrow. PALIB_WALKS with another count walks further.
     let start = std::time::Instant::now();
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = proptest::test_runner::TestRunner::new_with_rng(config(5000), rng);
+    let mut runner = runner(5000);
     let schedules = (setups(), proptest::collection::vec(any::<u16>(), 1..400));
     let (mut steps, mut acknowledged, mut replayed, mut takeovers) = (0, 0, 0_u64, 0);
     let walked = std::cell::RefCell::new((&mut steps, &mut acknowledged, &mut replayed, &mut takeovers));
@@ -116,7 +119,7 @@ fn random_walks_find_missing_guards() {
     {
         let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let config = Config { max_shrink_iters: 0, ..config(1000) };
-        let mut runner = proptest::test_runner::TestRunner::new_with_rng(config, rng);
+        let mut runner = TestRunner::new_with_rng(config, rng);
         let schedules = (setups(), proptest::collection::vec(any::<u16>(), 1..400));
         let found = runner.run(&schedules, |(setup, choices)| {
             let setup = Setup { without: Some(without), ..setup };

@@ -238,11 +238,28 @@ impl World {
     /// Everybody in service in incarnation 1.
     pub(crate) fn new(setup: &Setup) -> Self {
         let seat = Seat { vacant: true, incarnation: Incarnation(1), ..Seat::default() };
-        let area = ClientArea { fence: Incarnation(1), ..ClientArea::default() };
-        let client = ClientAlias { seat, area, processes: Vec::new() };
-        let mut world = Self {
-            server_seat: seat,
-            area: ServerArea { fence: Incarnation(1), ..ServerArea::default() },
+        let mut world = Self::unserved(setup);
+        world.server_seat = seat;
+        world.area.fence = Incarnation(1);
+        for client in &mut world.clients {
+            client.seat = seat;
+            client.area.fence = Incarnation(1);
+        }
+        world.promote_server(setup);
+        for alias in 0..setup.callers {
+            world.promote_client(setup, alias);
+            world.learn(setup, Place(alias, 0));
+        }
+        world
+    }
+
+    /// Nobody in service.
+    pub(crate) fn unserved(setup: &Setup) -> Self {
+        let client =
+            ClientAlias { seat: Seat::default(), area: ClientArea::default(), processes: Vec::new() };
+        Self {
+            server_seat: Seat::default(),
+            area: ServerArea::default(),
             servers: Vec::new(),
             clients: vec![client; setup.callers],
             net: BTreeSet::new(),
@@ -250,13 +267,7 @@ impl World {
             started: 0,
             zombies: 0,
             ghost: Ghost::default(),
-        };
-        world.promote_server(setup);
-        for alias in 0..setup.callers {
-            world.promote_client(setup, alias);
-            world.learn(setup, Place(alias, 0));
         }
-        world
     }
 
     /// Everything that may happen next.
