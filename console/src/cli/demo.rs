@@ -83,6 +83,7 @@ fn print(step: &StepReport, number: usize, steps: usize) -> Result<(), Failure> 
     if !step.watch.is_empty() {
         output::line(format!("  watch   {}", step.watch))?;
     }
+    step.takeovers.iter().try_for_each(|takeover| output::line(format!("  seen    {takeover}")))?;
     step.expect.iter().try_for_each(|met| {
         let mark = if met.held { "ok" } else { "NOT SO" };
         output::line(format!("  expect  {}  now: {}  {mark}", met.expected, met.found))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use palib::control::{OperatorRequest, Query};
+use palib::control::{Answer, OperatorAnswer, OperatorRequest, Query};
 use serde::Serialize;
 
 use super::stage::Stage;
@@ -43,6 +43,8 @@ pub struct StepReport {
     pub watch: String,
     /// What was expected, and what was there.
     pub expect: Vec<Met>,
+    /// The takeovers that the step saw, in words.
+    pub takeovers: Vec<String>,
 }
 
 /// An expectation and what came of it.
@@ -104,6 +106,7 @@ async fn steps(
 
 /// Plays one step: what it does, and then waits for what it expects.
 async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, RunError> {
+    let takeovers_before = stage.world.takeovers.len();
     let at_start: Vec<u64> = step.expect.iter().map(|expected| expected.reading(&stage.world)).collect();
     let done = match &step.action {
         Some(action) => Some(perform(stage, action).await?),
@@ -143,7 +146,13 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
         expect.push(Met { expected: "the action is possible".to_owned(), found, held: false });
     }
     let action = step.action.as_ref().map(ToString::to_string);
-    Ok(StepReport { say: step.say.clone(), action, answer, watch: step.watch.clone(), expect })
+    let takeovers = stage.world.takeovers.iter().skip(takeovers_before).map(|takeover| {
+        let from = takeover.from.as_deref().unwrap_or("nobody");
+        let (alias, cause, to) = (&takeover.alias, &takeover.cause, &takeover.to);
+        format!("{alias}: {from} {cause}, {to} takes over as incarnation {}", takeover.incarnation)
+    });
+    let takeovers = takeovers.collect();
+    Ok(StepReport { say: step.say.clone(), action, answer, watch: step.watch.clone(), expect, takeovers })
 }
 
 /// Does what a step says. The inner error is a refusal, in words.
@@ -187,7 +196,8 @@ async fn perform(stage: &mut Stage, action: &Action) -> Result<Result<String, St
         }
     };
     Ok(match client.request(request).await {
-        Ok(palib::control::OperatorAnswer::Done(words)) => Ok(words),
+        Ok(OperatorAnswer::Done(words)) => Ok(words),
+        Ok(OperatorAnswer::Query(Answer::Service(words))) => Ok(words),
         Ok(other) => Ok(format!("{other:?}")),
         Err(refused) => Err(refused.to_string()),
     })
