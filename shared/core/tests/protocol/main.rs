@@ -5,5 +5,6 @@ mod cluster;
 mod model;
 mod properties;
 mod shell;
+mod takeover;
 mod walks;
 mod world;
