@@ -378,7 +378,7 @@ fn call_detail(app: &mut App) {
     lines.push("what the events tell of it".into());
     let life = redundancy::lifeline(app, &row.id);
     if life.is_empty() {
-        lines.push("  nothing out of the ordinary: sent once, answered once".into());
+        lines.push(format!("  {}", redundancy::without_events(&row.state)));
     }
     for (at, process, words) in life {
         lines.push(format!("  {}  {process}: {}", clock(at, zero), words.text));
@@ -388,7 +388,7 @@ fn call_detail(app: &mut App) {
 
 fn record_detail(app: &mut App) {
     let Some(record) = super::panes::record(app) else { return };
-    let (mut lines, dump) = super::panes::value_lines(&record);
+    let (mut lines, dump) = super::panes::value_lines(&record, 16);
     lines.push(String::new());
     lines.extend(dump);
     detail(app, record.key, lines);

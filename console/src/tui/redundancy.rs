@@ -146,3 +146,12 @@ pub(crate) fn lifeline(app: &App, call: &str) -> Vec<(u64, String, crate::world:
     lines.reverse();
     lines
 }
+
+/// What it means that no event tells of a call in this state: ordinary calls are only sampled.
+pub(crate) fn without_events(state: &str) -> &'static str {
+    match state {
+        "auto_reply" | "handler" => "nothing out of the ordinary: sent once, answered once",
+        "in_doubt" => "its process died between effect and outcome; no event of it is kept",
+        _ => "under way; nothing out of the ordinary so far",
+    }
+}

@@ -101,19 +101,20 @@ pub(crate) fn record(app: &App) -> Option<BrowseRow> {
 }
 
 /// A record's value: decoded, and as a dump of its bytes.
-pub(crate) fn value_lines(record: &BrowseRow) -> (Vec<String>, Vec<String>) {
+pub(crate) fn value_lines(record: &BrowseRow, bytes_a_line: usize) -> (Vec<String>, Vec<String>) {
     let mut decoded = vec![format!("key {}", record.key)];
     decoded.extend(record.damage.iter().map(|damage| format!("damaged: {damage}")));
     decoded.extend(record.value.lines().map(str::to_owned));
     let digits = record.value_hex.as_bytes();
-    let dump = digits.chunks(32).enumerate().map(|(line, digits)| {
+    let dump = digits.chunks(bytes_a_line * 2).enumerate().map(|(line, digits)| {
         let bytes: Vec<&str> = digits.chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect();
         let character = |byte: &&str| match u8::from_str_radix(byte, 16) {
             Ok(byte @ 0x20..0x7f) => char::from(byte),
             _ => '.',
         };
         let characters: String = bytes.iter().map(character).collect();
-        format!("{:04x}  {:<47}  {characters}", line * 16, bytes.join(" "))
+        let wide = bytes_a_line * 3 - 1;
+        format!("{:04x}  {:<wide$}  {characters}", line * bytes_a_line, bytes.join(" "))
     });
     let mut dump: Vec<String> = dump.collect();
     if record.value_bytes as usize > digits.len() / 2 {

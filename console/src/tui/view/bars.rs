@@ -11,11 +11,15 @@ use crate::tui::popup::Popup;
 use crate::tui::{keys, tour};
 use crate::world::Tone;
 
+/// Names of so many letters and more have a little air around them.
+const SHORT: usize = 4;
+
 /// Tabs on the left, the state of everything on the right.
 pub(super) fn top(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let right = status(app, false);
     let right = if fits(app, 3, &right, area) { right } else { status(app, true) };
-    let letters = [10, 6, 4, 0].into_iter().find(|letters| fits(app, *letters, &right, area)).unwrap_or(0);
+    let letters =
+        [10, 6, SHORT, 3, 2, 0].into_iter().find(|letters| fits(app, *letters, &right, area)).unwrap_or(0);
     let mut x = area.x;
     for screen in Screen::ALL {
         let (label, style) = tab(app, screen, letters);
@@ -30,15 +34,15 @@ pub(super) fn top(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown)
     paint::line(app, buffer, place, 0, &right);
 }
 
+/// A tab with its name cut to so many letters; the chosen one keeps its whole name.
 fn tab(app: &App, screen: Screen, letters: usize) -> (String, Style) {
-    let name: String = screen.name().chars().take(letters).collect();
+    let number = screen.number();
     if screen == app.screen {
-        // The chosen one keeps its whole name where the others are short.
-        let name = if letters == 0 { screen.name() } else { &name };
-        return (format!("[{}]{name} ", screen.number()), app.theme.strong());
+        return (format!("[{number}]{} ", screen.name()), app.theme.strong());
     }
-    let gap = if letters == 0 { "" } else { " " };
-    (format!(" {}{gap}{name} ", screen.number()), app.theme.dim())
+    let name: String = screen.name().chars().take(letters).collect();
+    let gap = if letters >= SHORT { " " } else { "" };
+    (format!("{gap}{number} {name} "), app.theme.dim())
 }
 
 fn fits(app: &App, letters: usize, right: &[Piece], area: Rect) -> bool {

@@ -217,7 +217,7 @@ fn aligned(app: &App, text: &str, width: usize, right: bool) -> String {
 fn lay_out(table: &Table, width_all: u16) -> Vec<(usize, u16, u16)> {
     const LEFT: u16 = 3;
     const GAP: u16 = 2;
-    const REST_LEAST: u16 = 12;
+    const REST_LEAST: u16 = 10;
     let natural = |place: usize, column: &Column| {
         let cells = table.rows.iter().map(|row| width(&row.cells[place].text));
         // One more than the title, for the arrow of the order.

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use super::paint::{self, section, table, width};
 use super::topology;
-use crate::tui::app::{App, Pane, Screen, Shown};
+use crate::tui::app::{App, Link, Pane, Screen, Shown};
 use crate::tui::{panes, redundancy, tour};
 use crate::world::{Tone, clock, duration_us};
 
@@ -110,8 +110,7 @@ fn redundant(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let inner = section(app, buffer, bottom, &format!("lifeline of {}", row.id), remark, false);
     let life = redundancy::lifeline(app, &row.id);
     if life.is_empty() {
-        let text = "nothing out of the ordinary: sent once, answered once";
-        paint::at(app, buffer, inner, 3, 0, text, app.theme.dim());
+        paint::at(app, buffer, inner, 3, 0, redundancy::without_events(&row.state), app.theme.dim());
     }
     let skip = life.len().saturating_sub(usize::from(inner.height));
     for (line, (at, process, words)) in life.into_iter().skip(skip).enumerate() {
@@ -171,7 +170,9 @@ fn record_value(app: &App, buffer: &mut Buffer, area: Rect) {
         section(app, buffer, area, "value", "", false);
         return;
     };
-    let (decoded, dump) = panes::value_lines(&record);
+    // Four digits, two gaps of two, three places for each byte's digits and one for its letter.
+    let bytes_a_line = if area.width >= 8 + 4 * 16 { 16 } else { 8 };
+    let (decoded, dump) = panes::value_lines(&record, bytes_a_line);
     let hex_wide = dump.iter().map(|line| width(line)).max().unwrap_or(0) + 2;
     let inner = section(app, buffer, area, "value", &format!("{} bytes", record.value_bytes), false);
     let beside = inner.width > hex_wide + 30;
@@ -192,8 +193,20 @@ fn record_value(app: &App, buffer: &mut Buffer, area: Rect) {
     }
 }
 
+/// What a newcomer reads first.
+const WELCOME: [&str; 2] = [
+    "palib makes a remote call happen exactly once although any process on its way may die or hang.",
+    "Choose a demo and press Enter: a cluster of real processes starts here, to be watched, killed and asked for proof.",
+];
+
 fn demos(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let rows = app.demos.len() as u16;
+    let welcome = if matches!(app.link, Link::None) { 1 + WELCOME.len() as u16 * 2 } else { 0 };
+    let [welcome, area] = stack(area, [if area.height >= 28 { welcome } else { welcome.min(1) }, 0]);
+    let lines = WELCOME.iter().flat_map(|line| wrap(line, usize::from(area.width.saturating_sub(6))));
+    for (line, text) in lines.enumerate().take(usize::from(welcome.height)) {
+        paint::at(app, buffer, welcome, 3, line as u16, &text, Style::default());
+    }
     let [top, middle, bottom] = stack(area, [(rows + 3).min(area.height / 3), (area.height / 3).max(6), 0]);
     table(app, buffer, top, Pane::Demos, shown);
     table(app, buffer, middle, Pane::Steps, shown);
@@ -224,7 +237,10 @@ fn step(app: &App, buffer: &mut Buffer, area: Rect) {
     let mut lines: Vec<(String, Style)> =
         wrap(&text("text"), room).into_iter().map(|line| (line, Style::default())).collect();
     lines.push((String::new(), Style::default()));
-    lines.push((format!("DO      {}", text("does")), app.theme.style(Tone::Injected)));
+    match text("does").as_str() {
+        "-" => lines.push(("DO      nothing, only look".into(), app.theme.dim())),
+        does => lines.push((format!("DO      {does}"), app.theme.style(Tone::Injected))),
+    }
     for (at, line) in wrap(&text("watch"), room.saturating_sub(8)).into_iter().enumerate() {
         lines.push((format!("{}{line}", if at == 0 { "WATCH   " } else { "        " }), Style::default()));
     }

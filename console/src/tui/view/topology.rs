@@ -74,7 +74,7 @@ fn place(app: &App, area: Rect) -> (Vec<Boxed<'_>>, usize) {
     };
     let wides = [wide_of(0), wide_of(1), wide_of(2)];
     // On a wide terminal the lines are long enough; what is left stands to the right, for the story of each server.
-    let between = (area.width.saturating_sub(4 + wides.iter().sum::<u16>()) / (columns - 1)).clamp(gap, 30);
+    let between = (area.width.saturating_sub(4 + wides.iter().sum::<u16>()) / (columns - 1)).clamp(gap, 24);
     let server_x = if relays { 3 + wides[0] + between + wides[1] + between } else { 3 + wides[0] + between };
     // Without clients there is nothing to leave room for.
     let server_x = if wides[0] == 0 && wides[1] == 0 { 3 } else { server_x };
@@ -160,7 +160,7 @@ fn remark(app: &App, buffer: &mut Buffer, area: Rect, boxed: &Boxed<'_>) {
         let blackout = takeover.timing.blackout_us;
         let gap = blackout.map_or_else(String::new, |us| format!(", blackout {}", duration_us(us)));
         match takeover.in_service {
-            true => say(format!("taken over at {when}{gap}"), Tone::Plain),
+            true => say(format!("took over {when}{gap}"), Tone::Plain),
             false => say(format!("being taken over since {when}"), Tone::Warn),
         }
         let from = takeover.from.as_deref().unwrap_or("nobody");
