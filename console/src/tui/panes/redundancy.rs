@@ -15,7 +15,7 @@ pub(super) fn table(app: &App) -> Table {
     made.sort_by_key(|row| !row.first);
     let mut remark = alias.as_deref().map_or_else(String::new, |alias| remark(app, alias));
     if more {
-        remark.push_str(&format!("   the first {}, id: in the filter finds others", found.len()));
+        remark.push_str("   there are more: /id:TEXT finds them");
     }
     Table {
         title: alias
@@ -69,7 +69,7 @@ fn empty(app: &App, alias: Option<&str>) -> String {
 /// The glyph-free words and meaning of a row's state.
 pub(crate) fn state_words(state: &str) -> (Tone, &str) {
     match state {
-        "executing" => (Tone::Standby, "executing"),
+        "executing" | "committing" => (Tone::Standby, state),
         "blocked" => (Tone::Warn, "blocked"),
         "in_doubt" => (Tone::Bad, "in doubt"),
         "auto_reply" => (Tone::Good, "answered"),

@@ -51,12 +51,19 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     if picture > 0 {
         let title =
             app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
-        let inner = section(app, buffer, top, &title, "lines are calls per second", false);
+        let inner = section(app, buffer, top, &title, &managed_by(app), false);
         topology::topology(app, buffer, inner);
     }
     table(app, buffer, middle, Pane::Aliases, shown);
     alias_story(app, buffer, story);
     table(app, buffer, rest, Pane::LastEvents, shown);
+}
+
+/// Who looks after the cluster. It is in no row of the table, and can be killed all the same.
+fn managed_by(app: &App) -> String {
+    let Some(ftm) = &app.world().ftm else { return String::new() };
+    let again = if ftm.starts > 1 { format!(", start {}", ftm.starts) } else { String::new() };
+    format!("managed by ftm, pid {}{again}   lines are calls per second", ftm.pid)
 }
 
 /// The chosen alias in two lines: its takeovers, and what its member in service counted.
