@@ -12,6 +12,7 @@ mod down;
 mod events;
 mod failure;
 mod inject;
+mod inspect;
 mod ls;
 mod output;
 mod parts;
@@ -83,6 +84,8 @@ enum Command {
     Call(call::Call),
     /// Decide about a call that is in doubt
     Resolve(resolve::Resolve),
+    /// Look into a stable area at rest; the file is never changed
+    Inspect(inspect::Inspect),
     /// Judge a recorded history: exactly once and linearizable, or not and why
     Check(check::Check),
     /// Throughput, latency and blackout, each beside its limit
@@ -152,6 +155,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Heal(command) => block_on(command.run(context)),
         Command::Call(command) => block_on(command.run(context)),
         Command::Resolve(command) => block_on(command.run(context)),
+        Command::Inspect(command) => command.run(context),
         Command::Check(command) => command.run(context),
         Command::Bench(command) => block_on(command.run(context)),
         Command::Completions(command) => command.run(),
