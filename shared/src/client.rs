@@ -165,12 +165,8 @@ impl Client {
         let id_text = || self.shared.directory.id_text(started.id);
         match started.arrival.await {
             Ok(Arrival::Outcome { outcome, returned_ns }) => {
-                self.shared.sample(
-                    started.id,
-                    started.target,
-                    returned_ns.saturating_sub(started.invoked_ns),
-                    returned_ns,
-                );
+                let us = returned_ns.saturating_sub(started.invoked_ns) / 1000;
+                self.shared.sample(started.id, started.target, us, returned_ns);
                 Ok(Done {
                     id: started.id,
                     invoked_ns: started.invoked_ns,

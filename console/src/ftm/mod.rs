@@ -182,6 +182,8 @@ struct Asked {
     operator: Link,
     number: u64,
     process: String,
+    /// The number of the link it was asked over.
+    over: u64,
     until_ns: u64,
 }
 

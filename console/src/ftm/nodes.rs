@@ -70,6 +70,7 @@ impl Ftm {
         }
         if let Some(link) = link {
             link.close("the process is dead");
+            self.drop_queries_over(link.number());
         }
     }
 
@@ -93,6 +94,7 @@ impl Ftm {
     pub(super) fn closed(&mut self, link: u64) {
         self.links.remove(&link);
         self.log.unfollow(link);
+        self.drop_queries_over(link);
         if let Some(run) = self.joined.remove(&link).and_then(|process| self.runs.get_mut(&process))
             && run.link.as_ref().is_some_and(|current| current.number() == link)
         {

@@ -279,7 +279,10 @@ impl Ftm {
         self.next_query += 1;
         link.send_control(&FromFtm::Query { query, body }).map_err(|error| format!("{name}: {error}"))?;
         let until_ns = now_ns() + u64::try_from(QUERY_WITHIN.as_nanos()).unwrap_or(u64::MAX);
-        self.asked.insert(query, Asked { operator: operator.clone(), number, process: name, until_ns });
+        self.asked.insert(
+            query,
+            Asked { operator: operator.clone(), number, process: name, over: link.number(), until_ns },
+        );
         Ok(None)
     }
 
@@ -291,14 +294,22 @@ impl Ftm {
     }
 
     pub(super) fn drop_unanswered(&mut self) {
-        let now = now_ns();
-        let late: Vec<u64> =
-            self.asked.iter().filter(|(_, asked)| asked.until_ns < now).map(|(id, _)| *id).collect();
-        for asked in late.into_iter().filter_map(|query| self.asked.remove(&query)) {
-            let within = QUERY_WITHIN.as_secs();
-            let reason =
-                format!("{} did not answer within {within} s; it may hang, see `palib ps`", asked.process);
-            let answer = Err(reason);
+        let (now, within) = (now_ns(), QUERY_WITHIN.as_secs());
+        let why = format!("did not answer within {within} s; it may hang, see `palib ps`");
+        self.drop_queries(|asked| asked.until_ns < now, &why);
+    }
+
+    /// The link to a process is gone: what it was asked over it gets no answer any more.
+    pub(super) fn drop_queries_over(&mut self, link: u64) {
+        self.drop_queries(
+            |asked| asked.over == link,
+            "died, or lost its link, before it answered; ask again",
+        );
+    }
+
+    fn drop_queries(&mut self, lost: impl Fn(&Asked) -> bool, why: &str) {
+        for (_, asked) in self.asked.extract_if(.., |_, asked| lost(asked)) {
+            let answer = Err(format!("{} {why}", asked.process));
             let _ = asked.operator.send_control(&FromFtmToOperator::Answer { number: asked.number, answer });
         }
     }
