@@ -224,8 +224,5 @@ fn without_fresh_trans_ids_a_new_active_client_gives_an_id_again() {
 #[test]
 #[ignore = "takes minutes"]
 fn two_calls_survive_every_schedule_of_a_client_and_a_server_takeover() {
-    for zombies in 0..=1 {
-        let setup = Setup { zombies, resend: false, ..Setup::pair(2) };
-        holds(&format!("2 calls, 1+1 takeovers, {zombies} zombies"), setup);
-    }
+    holds("2 calls, 1+1 takeovers", Setup { resend: false, ..Setup::pair(2) });
 }
