@@ -1,12 +1,13 @@
 //! The part of the library that talks to the FTM: heartbeats, orders, the table, inspection, events.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::control::{FromFtm, ToFtm};
+use crate::control::{FromFtm, TakeoverTiming, ToFtm};
 use crate::inspect;
 use crate::process::Shared;
 use crate::tls::Role;
@@ -15,6 +16,9 @@ use crate::wire::Frame;
 
 /// How long the agent waits before it tries to reach the FTM again.
 const RETRY: Duration = Duration::from_millis(50);
+/// A handshake with an FTM that is there takes milliseconds; one that has just died never answers, and the next one
+/// may listen elsewhere.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Keeps the process in touch with its FTM until it is told to end. While no FTM can be reached, calls go on over
 /// the hints (R40).
@@ -22,10 +26,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut silent = false;
     while !*shared.ended.borrow() {
         match connect(&shared).await {
-            Ok(link) => {
+            Ok((link, announced)) => {
                 silent = false;
                 *shared.ftm.lock() = Some(link.clone());
-                session(&shared, &link).await;
+                session(&shared, &link, announced).await;
                 *shared.ftm.lock() = None;
             }
             Err(reason) if !silent => {
@@ -38,17 +42,26 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn connect(shared: &Shared) -> Result<Link, String> {
+/// Which announcement of an FTM lies in the address file: each FTM that starts writes a new one.
+fn announcement(shared: &Shared) -> Option<(u64, i64)> {
+    let file = std::fs::metadata(&shared.ticket.ftm_address_file).ok()?;
+    Some((file.ino(), file.mtime_nsec()))
+}
+
+async fn connect(shared: &Shared) -> Result<(Link, Option<(u64, i64)>), String> {
+    let announced = announcement(shared);
     let file = &shared.ticket.ftm_address_file;
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let address = text.trim().parse().map_err(|_| format!("{}: {text:?} is no address", file.display()))?;
-    let link = shared.endpoint.connect(address).await.map_err(|error| error.to_string())?;
+    let link = timeout(CONNECT_WITHIN, shared.endpoint.connect(address)).await;
+    let link = link.map_err(|_| format!("{address} does not answer"))?.map_err(|error| error.to_string())?;
     if link.peer().role != Role::Ftm {
         link.close("orders are taken from the FTM only");
         return Err(format!("{address} is {}, not the FTM", link.peer().name));
     }
+    // Not before recovery is done: who says that it is in service gets the mark (R10).
     let in_service = shared.memberships.iter().filter_map(|membership| {
-        membership.active().map(|active| (membership.alias.0, active.incarnation.0))
+        membership.in_service().map(|active| (membership.alias.0, active.incarnation.0))
     });
     let join = ToFtm::Join {
         process_id: shared.ticket.process_id,
@@ -57,10 +70,10 @@ async fn connect(shared: &Shared) -> Result<Link, String> {
         in_service: in_service.collect(),
     };
     link.send_control(&join).map_err(|error| error.to_string())?;
-    Ok(link)
+    Ok((link, announced))
 }
 
-async fn session(shared: &Arc<Shared>, link: &Link) {
+async fn session(shared: &Arc<Shared>, link: &Link, announced: Option<(u64, i64)>) {
     let heart = Arc::new(Heart { beating: AtomicBool::new(false), seq: AtomicU64::new(0) });
     let mut beat = interval(Duration::from_millis(shared.ticket.heartbeat_ms.max(10)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,7 +93,14 @@ async fn session(shared: &Arc<Shared>, link: &Link) {
                     }
                 }
             }
-            _ = beat.tick() => heart.clone().beat(shared, link),
+            _ = beat.tick() => {
+                // QUIC notices the death of an FTM only at its idle time-out; the next FTM wants to know sooner who lives.
+                if announcement(shared) != announced {
+                    link.close("another FTM has announced itself");
+                    return;
+                }
+                heart.clone().beat(shared, link);
+            }
             () = shared.trace.more.notified() => send_events(shared, link),
         }
     }
@@ -147,6 +167,14 @@ async fn promote(shared: Arc<Shared>, link: Link, alias: u32, incarnation: u64, 
         let _ = link.send_control(&ToFtm::PromotionFailed { alias, incarnation, reason });
         return;
     };
+    // The order comes again when the FTM can't know that it was heard, and then means the same.
+    if !membership.begin_promotion(incarnation) {
+        if membership.in_service().is_some_and(|active| active.incarnation.0 == incarnation) {
+            let timing = TakeoverTiming::default();
+            let _ = link.send_control(&ToFtm::Promoted { alias, incarnation, timing });
+        }
+        return;
+    }
     let promoted = membership.promote(&shared, palib_core::ids::Incarnation(incarnation), trans_base).await;
     let answer = match promoted {
         Ok(timing) => {

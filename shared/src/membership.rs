@@ -42,6 +42,8 @@ pub(crate) struct Membership {
     /// Whether the user has said what this process does for the alias; the promotion waits for that.
     declared: watch::Sender<bool>,
     active: OnceLock<Active>,
+    /// The highest incarnation this process was told to take over in.
+    promoting: AtomicU64,
     in_service: watch::Sender<bool>,
     commands: Mutex<Option<Commands>>,
     counters: RwLock<Option<Counters>>,
@@ -66,6 +68,7 @@ impl Membership {
             factory: Mutex::new(None),
             declared: watch::Sender::new(false),
             active: OnceLock::new(),
+            promoting: AtomicU64::new(0),
             in_service: watch::Sender::new(false),
             commands: Mutex::new(None),
             counters: RwLock::new(None),
@@ -76,6 +79,16 @@ impl Membership {
 
     pub(crate) fn active(&self) -> Option<&Active> {
         self.active.get()
+    }
+
+    /// What this process has if it is in service, its recovery done.
+    pub(crate) fn in_service(&self) -> Option<&Active> {
+        self.active().filter(|_| *self.in_service.borrow())
+    }
+
+    /// Whether an order to take over in this incarnation is new.
+    pub(crate) fn begin_promotion(&self, incarnation: u64) -> bool {
+        self.promoting.fetch_max(incarnation, Ordering::Relaxed) < incarnation
     }
 
     /// This process serves the alias with what the factory makes.
