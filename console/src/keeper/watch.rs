@@ -20,6 +20,8 @@ use crate::state::{ProcessMark, StateFolder};
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 /// The longest such pause.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// So many FTMs in a row that do not even come up are enough.
+const FAILURES_MAX: u32 = 3;
 /// How long the cluster may take to go down in good order.
 const DOWN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -76,16 +78,31 @@ enum Ended {
 impl Keeper {
     fn keep(&mut self) -> Result<(), ClusterError> {
         let mut pause = Duration::from_millis(20);
+        let mut failures = 0;
         loop {
             let began = Instant::now();
             let ftm = self.find_or_start_ftm()?;
+            let mark = u32::try_from(ftm.as_raw_nonzero().get()).ok().and_then(ProcessMark::of);
             match self.watch(ftm) {
                 Ended::Told(why) => {
                     self.take_down(why);
+                    // One that has only just been started is in no file yet.
+                    force::kill(mark.filter(ProcessMark::lives).as_slice());
                     break;
                 }
                 Ended::Ftm { well: true } => break,
                 Ended::Ftm { well: false } => {
+                    // It writes down who it is when everything is in order; before that, trying again helps nothing.
+                    let came_up = mark.is_some() && ProcessMark::read(&self.folder.ftm_pid()) == mark;
+                    failures = if came_up { 0 } else { failures + 1 };
+                    if failures == FAILURES_MAX {
+                        self.end_what_is_left();
+                        let _ = std::fs::remove_file(self.folder.keeper_pid());
+                        return Err(ClusterError::NotUp {
+                            cluster: self.folder.cluster(),
+                            reason: format!("its FTM can't start; see {}", self.folder.log("ftm").display()),
+                        });
+                    }
                     tracing::warn!("the FTM died and is started again");
                     pause = if began.elapsed() > STABLE_AFTER {
                         Duration::from_millis(20)
@@ -173,6 +190,9 @@ impl Keeper {
 
     fn take_down(&self, why: &str) {
         tracing::info!(why, "the cluster is taken down");
+        if self.folder.living_ftm().is_none() {
+            return;
+        }
         let asked = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
             runtime.block_on(async {
                 let asked = async {
