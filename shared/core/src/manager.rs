@@ -43,6 +43,8 @@ pub struct Settings {
     /// How long the first start after a death waits while others of its aliases live, so that it does not take
     /// the processor away from the takeover.
     pub respawn_pause: u64,
+    /// How long a restarted FTM gives those who outlived the former one to join again, before it starts others.
+    pub survivors_first: u64,
     /// Whether processes that died are started again.
     pub respawn: bool,
 }
@@ -62,6 +64,7 @@ impl Default for Settings {
             exit_within: 2_000 * MS,
             stable_after: 2_000 * MS,
             respawn_pause: 50 * MS,
+            survivors_first: 300 * MS,
             respawn: true,
         }
     }
@@ -482,6 +485,7 @@ impl Manager {
         for config in seats {
             manager.restore_seat(config, now);
         }
+        manager.let_survivors_go_first(now);
         for config in aliases {
             manager.restore_alias(config, now);
         }
@@ -575,6 +579,18 @@ impl Manager {
             None => {}
         }
         self.places.insert(config.seat, place);
+    }
+
+    /// Who outlived the former FTM joins again in a moment, and should take over before a process that is only started
+    /// now.
+    fn let_survivors_go_first(&mut self, now: Nanos) {
+        if self.places.values().any(|place| place.run.is_some()) {
+            let pause = self.settings.survivors_first;
+            self.places
+                .values_mut()
+                .filter_map(|place| place.respawn_at.as_mut())
+                .for_each(|at| at.0 = now.0 + pause);
+        }
     }
 
     fn restore_alias(&mut self, config: &AliasConfig, now: Nanos) {
