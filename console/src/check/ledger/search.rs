@@ -4,6 +4,10 @@
 //! remembered and never tried again, in whatever order it is reached. Calls that change nothing are placed as soon
 //! as they hold, which is never wrong. What is left to choose is the order of transfers, and it is tried first in the
 //! order in which they were answered, bent towards what waiting answers need.
+//!
+//! Where that leads nowhere, the answer that could not be placed gets more weight and its time is gone through again:
+//! the squeaky wheel gets the oil. This finds an order in long histories of many callers, where going back step by
+//! step would try all orders of what has nothing to do with the matter. Only if it finds none, all orders are tried.
 
 use std::collections::HashSet;
 
@@ -15,10 +19,17 @@ use crate::check::Kind;
 
 /// How many placements are tried.
 const STEPS_MAX: u64 = 3_000_000;
+/// How often one answer, and how often all of them together, may be given more weight.
+const SQUEAKS_OF_ONE_MAX: u32 = 60;
+const SQUEAKS_MAX: u32 = 30_000;
 const END: usize = usize::MAX;
 
 /// Judges a ledger whose reads have been brought into order.
 pub(super) fn judge(ledger: &Ledger, order: &Order) -> Judged {
+    let mut search = Search::of(ledger, order);
+    if search.squeaks_itself_through() {
+        return Judged::Clean;
+    }
     let mut search = Search::of(ledger, order);
     let mut frames: Vec<Frame> = Vec::new();
     for _ in 0..STEPS_MAX {
@@ -73,6 +84,10 @@ struct Search<'a> {
     hash: u128,
     keys: Vec<u128>,
     in_vain: HashSet<u128>,
+    /// How often each one could not be placed.
+    squeaks: Vec<u32>,
+    /// How many were placed when it could first have been placed.
+    entered: Vec<usize>,
     /// How many were placed at most, what could not be placed then, and what was open beside it.
     deepest: (usize, Option<usize>, Vec<usize>),
 }
@@ -108,8 +123,41 @@ impl<'a> Search<'a> {
             hash: 0,
             keys: (0..count).map(|_| key()).collect(),
             in_vain: HashSet::new(),
+            squeaks: vec![0; count],
+            entered: vec![usize::MAX; count],
             deepest: (0, None, Vec::new()),
         }
+    }
+
+    /// Takes what seems best each time; goes back to the beginning of what could not be placed, and minds that more.
+    fn squeaks_itself_through(&mut self) -> bool {
+        let mut squeaks = 0;
+        loop {
+            let choices = self.advance();
+            if self.left == 0 {
+                return true;
+            }
+            if let Some(best) = choices.last() {
+                self.place(*best);
+                continue;
+            }
+            let Some(stuck) = self.stuck(&self.window()) else { return false };
+            squeaks += 1;
+            self.squeaks[stuck] += 1;
+            if squeaks > SQUEAKS_MAX || self.squeaks[stuck] > SQUEAKS_OF_ONE_MAX {
+                return false;
+            }
+            // Each time a little further back: what was placed before may have spoilt it.
+            let back = self.squeaks[stuck] as usize - 1;
+            self.back_to(self.entered[stuck].saturating_sub(4 * back));
+        }
+    }
+
+    /// Which of those open can't be placed any more, or is the next that must be.
+    fn stuck(&self, window: &[usize]) -> Option<usize> {
+        let hopeless = window.iter().copied().find(|&index| !self.has_a_chance(index, window));
+        let must = window.iter().copied().filter(|&index| self.ledger.entries[index].must);
+        hopeless.or_else(|| must.min_by_key(|&index| self.ledger.entries[index].ret))
     }
 
     /// Places all that holds and changes nothing, and says which transfers may come next, the best one last.
@@ -118,6 +166,7 @@ impl<'a> Search<'a> {
             let window = self.window();
             let mut free = false;
             for &index in &window {
+                self.entered[index] = self.entered[index].min(self.placed.len());
                 let entry = &self.ledger.entries[index];
                 if !matches!(entry.act, Act::Move { .. }) && self.waits[index] == 0 && self.holds(entry) {
                     self.place(index);
@@ -168,27 +217,43 @@ impl<'a> Search<'a> {
         if !window.iter().all(|&index| self.has_a_chance(index, window)) {
             return Vec::new();
         }
-        // What those that wait need: more than zero, more funds; less than zero, less.
-        let mut wish = vec![0_i32; self.balances.len()];
-        for &index in window {
-            let entry = &self.ledger.entries[index];
-            match entry.act {
-                Act::Short { account, .. } => wish[account] -= 1,
-                Act::Enough { account, .. } => wish[account] += 1,
-                Act::Move { from, .. } if entry.must && !self.holds(entry) => wish[from] += 1,
-                _ => {}
-            }
-        }
-        let mut choices: Vec<(bool, i32, u64, usize)> = Vec::new();
+        let wishes = self.wishes(window);
+        let mut choices: Vec<(bool, i64, u64, usize)> = Vec::new();
         for &index in window {
             let entry = &self.ledger.entries[index];
             let Act::Move { from, to, .. } = entry.act else { continue };
             if self.waits[index] == 0 && self.holds(entry) {
-                choices.push((!entry.must, wish[from].signum() - wish[to].signum(), entry.ret, index));
+                let cost = wishes[from] - wishes[to] - 8 * i64::from(self.squeaks[index]);
+                choices.push((!entry.must, cost, entry.ret, index));
             }
         }
         choices.sort_unstable_by(|a, b| b.cmp(a));
         choices.into_iter().map(|(.., index)| index).collect()
+    }
+
+    /// What those that wait need of each account: more than zero, more funds; less than zero, less.
+    fn wishes(&self, window: &[usize]) -> Vec<i64> {
+        let mut wishes = vec![0; self.balances.len()];
+        for &index in window {
+            let entry = &self.ledger.entries[index];
+            let weight = 1 + 4 * i64::from(self.squeaks[index]);
+            match &entry.act {
+                Act::Short { account, .. } => wishes[*account] -= weight,
+                Act::Enough { account, .. } => wishes[*account] += weight,
+                Act::Move { from, .. } if entry.must && !self.holds(entry) => wishes[*from] += weight,
+                // Its own amount must still be there when its turn comes.
+                Act::Move { from, .. } if self.squeaks[index] > 0 => wishes[*from] += weight,
+                Act::Move { .. } => {}
+                Act::Read(balances) if self.waits[index] == 0 => {
+                    for (wish, (wanted, found)) in wishes.iter_mut().zip(balances.iter().zip(&self.balances))
+                    {
+                        *wish += weight * (wanted - found).signum();
+                    }
+                }
+                Act::Read(_) => {}
+            }
+        }
+        wishes
     }
 
     /// Whether the account can still come to where this one needs it, by what may be placed before it.
@@ -234,6 +299,8 @@ impl<'a> Search<'a> {
     fn back_to(&mut self, placed: usize) {
         while self.placed.len() > placed {
             let index = self.placed.pop().expect("there are more than `placed`");
+            // Those that came in sight since then come in sight again.
+            self.entered[index] = self.entered[index].min(placed);
             let at = self.position[index];
             let (before, after) = (self.preceding[at], self.following[at]);
             if before == END {
@@ -270,8 +337,7 @@ impl<'a> Search<'a> {
         if known && self.placed.len() <= self.deepest.0 {
             return;
         }
-        let must = window.iter().copied().filter(|&index| self.ledger.entries[index].must);
-        let stuck = must.min_by_key(|&index| self.ledger.entries[index].ret);
+        let stuck = self.stuck(window);
         self.deepest = (self.placed.len(), stuck, Vec::new());
         if let Some(stuck) = stuck {
             let account = match self.ledger.entries[stuck].act {
