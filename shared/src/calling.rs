@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
 use palib_core::message::{Message, Outcome, Refusal};
-use palib_core::resend::{Caller, Effect, Input, Pending, Rejection, Route, Settings, Write};
+use palib_core::resend::{CallState, Caller, Effect, Input, Pending, Rejection, Route, Settings, Write};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -59,6 +59,9 @@ struct State {
     todo: VecDeque<Input<Bytes>>,
     effects: Vec<Effect<Bytes>>,
 }
+
+/// Told when a consumed call is dropped, with what became of the rider.
+pub(crate) type Consumption = oneshot::Receiver<Option<Outcome<Bytes>>>;
 
 /// A call that was started.
 pub(crate) struct Started {
@@ -181,12 +184,13 @@ impl CallSide {
 
     /// The call is done. Its outbox row is dropped together with what `rider` changes; the receiver is told when
     /// that is stable. Without an outbox and a rider nothing has to be stable.
-    pub(crate) fn consume(
-        &self,
-        id: CallId,
-        rider: Option<AtomicClosure>,
-    ) -> Option<oneshot::Receiver<Option<Outcome<Bytes>>>> {
+    pub(crate) fn consume(&self, id: CallId, rider: Option<AtomicClosure>) -> Result<Option<Consumption>> {
         let mut state = self.state.lock();
+        let found = state.core.call_view(id).map(|view| view.state);
+        if !matches!(found, Some(CallState::Answered(_) | CallState::Refused(_))) {
+            // Somebody else has consumed it: two may have asked for one call by its id.
+            return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
+        }
         let told = (self.outbox || rider.is_some()).then(|| {
             let (tell, told) = oneshot::channel();
             state.consumed.insert(id, tell);
@@ -200,7 +204,7 @@ impl CallSide {
         }
         self.feed(&mut state, Input::Consumed { id });
         state.rider = None;
-        told
+        Ok(told)
     }
 
     /// Answers and refusals came in.

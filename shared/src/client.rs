@@ -177,7 +177,7 @@ impl Client {
                 })
             }
             Ok(Arrival::Refused(refusal)) => {
-                self.side.consume(started.id, None);
+                let _ = self.side.consume(started.id, None);
                 Err(Error::Refused { id: id_text(), refusal })
             }
             Ok(Arrival::DeadlinePassed) => Err(Error::DeadlinePassed { id: id_text() }),
@@ -241,8 +241,7 @@ impl Done {
         F: FnMut(&mut AreaTxn<'_>) -> Result<()> + Send + 'static,
     {
         self.outcome = None;
-        let told = self.side.consume(self.id, Some(rider(run)));
-        match told {
+        match self.side.consume(self.id, Some(rider(run)))? {
             None => Ok(()),
             Some(told) => match told.await {
                 Ok(Some(Outcome::Failed(text))) => Err(Error::failed(String::from_utf8_lossy(&text))),
@@ -258,7 +257,7 @@ impl Done {
     /// [`Error::Failed`] with the service's own error.
     pub fn into_reply(mut self) -> Result<Reply> {
         let outcome = self.outcome.take();
-        self.side.consume(self.id, None);
+        self.side.consume(self.id, None)?;
         outcome.map_or(Err(Error::Ended), |outcome| result_of(outcome).map_err(Error::Failed))
     }
 }
@@ -266,7 +265,8 @@ impl Done {
 impl Drop for Done {
     fn drop(&mut self) {
         if self.outcome.is_some() {
-            self.side.consume(self.id, None);
+            // If somebody else has consumed it, that was wanted.
+            let _ = self.side.consume(self.id, None);
         }
     }
 }

@@ -104,7 +104,9 @@ pub enum TransScope {
 /// How many transIds one grant of the FTM covers: at each promotion an alias whose scope is site or alias
 /// starts at a multiple of this that was never given before. Decimal, so that a person can read the grant
 /// off a transId.
-pub const TRANS_GRANT: u64 = 1_000_000_000;
+///
+/// At 100,000 calls a second one grant lasts for 115 days.
+pub const TRANS_GRANT: u64 = 1_000_000_000_000;
 
 /// What makes a call itself: the same when it is first sent and each time it is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

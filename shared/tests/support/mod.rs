@@ -136,7 +136,11 @@ impl Ftm {
         let areas = self.folder.path().join("areas");
         palib::stable::raise_fence(&areas, alias, palib::core::ids::Incarnation(incarnation))
             .expect("the fence");
-        let order = FromFtm::Promote { alias: id, incarnation, trans_base: incarnation * 1_000_000_000 };
+        let order = FromFtm::Promote {
+            alias: id,
+            incarnation,
+            trans_base: incarnation * palib::core::ids::TRANS_GRANT,
+        };
         link.send_control(&order).expect("the order is sent");
         self.until(|state| state.promoted.contains(&(id, incarnation))).await;
         let mut state = self.state.lock();
