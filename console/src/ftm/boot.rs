@@ -39,7 +39,7 @@ impl Ftm {
 
         let mut next_alias = u32::try_from(remembered.number("next_alias")).unwrap_or(u32::MAX);
         let (aliases, gone) = name_aliases(&cluster, &remembered, &mut next_alias, &mut writes);
-        let operator = operator_alias(&remembered, &mut next_alias, &mut writes);
+        let operator = operator_alias(&remembered, &mut writes);
         writes.push(Write::Number("next_alias", next_alias.into()));
         let (seats, runs) = find_processes(&cluster, &remembered, &aliases, &mut writes);
 
@@ -208,11 +208,10 @@ fn name_aliases(
     (aliases, gone)
 }
 
-fn operator_alias(remembered: &Remembered, next: &mut u32, writes: &mut Vec<Write>) -> AliasState {
-    let state = remembered.aliases.get(OPERATOR).cloned().unwrap_or_else(|| {
-        *next += 1;
-        AliasState { id: *next, ..AliasState::default() }
-    });
+/// The operators' alias has the same number in every cluster, so that the text of an operator's call id names one
+/// call wherever it is read: a second number would be a second identity, and the call would be executed again.
+fn operator_alias(remembered: &Remembered, writes: &mut Vec<Write>) -> AliasState {
+    let state = AliasState { id: 0, ..remembered.aliases.get(OPERATOR).cloned().unwrap_or_default() };
     writes.push(Write::Alias(OPERATOR.to_owned(), state.clone()));
     state
 }

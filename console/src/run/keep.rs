@@ -10,7 +10,7 @@ use crate::history;
 use crate::state::StateFolder;
 
 /// The folder of a run. Unless it was asked for, it goes away with the run.
-pub struct Folder {
+pub(super) struct Folder {
     /// What goes away; none once it is to stay.
     temporary: Option<TempDir>,
     path: PathBuf,
@@ -20,7 +20,7 @@ pub struct Folder {
 
 impl Folder {
     /// The folder that was asked for, or a temporary one.
-    pub fn create(out: Option<&Path>, cluster: &str) -> Result<Self, RunError> {
+    pub(super) fn create(out: Option<&Path>, cluster: &str) -> Result<Self, RunError> {
         let (temporary, path) = match out {
             Some(out) => {
                 let out = std::path::absolute(out).map_err(RunError::io(out))?;
@@ -43,29 +43,29 @@ impl Folder {
     }
 
     /// Where the cluster keeps its state.
-    pub fn parent(&self) -> &Path {
+    pub(super) fn parent(&self) -> &Path {
         &self.parent
     }
 
     /// The cluster's state folder.
-    pub fn state(&self) -> Result<StateFolder, RunError> {
+    pub(super) fn state(&self) -> Result<StateFolder, RunError> {
         Ok(StateFolder::of(&self.parent, &self.cluster).map_err(crate::keeper::ClusterError::from)?)
     }
 
     /// The whole history, in one file.
-    pub fn history(&self) -> PathBuf {
+    pub(super) fn history(&self) -> PathBuf {
         self.path.join("history.jsonl")
     }
 
     /// Puts the callers' histories together.
-    pub fn merge_history(&self) -> Result<(), RunError> {
+    pub(super) fn merge_history(&self) -> Result<(), RunError> {
         let files = history::files_in(&self.state()?.history())?;
         history::merge(&files, &self.history())?;
         Ok(())
     }
 
     /// Lets the folder stay, because somebody will want to look into it.
-    pub fn keep_for_looking(&mut self, tell: &mut dyn FnMut(&str)) {
+    pub(super) fn keep_for_looking(&mut self, tell: &mut dyn FnMut(&str)) {
         if let Some(temporary) = self.temporary.take() {
             let path = temporary.keep();
             tell(&format!("everything of this run stays in {}", path.display()));
@@ -73,7 +73,7 @@ impl Folder {
     }
 
     /// Writes the summary and brings what is worth keeping to the top; keys and tickets go.
-    pub fn finish(&self, summary: &Summary) -> Result<(), RunError> {
+    pub(super) fn finish(&self, summary: &Summary) -> Result<(), RunError> {
         if self.temporary.is_some() {
             return Ok(());
         }

@@ -19,28 +19,28 @@ const ORDER_WITHIN: Duration = Duration::from_secs(20);
 
 /// The caller aliases of a run.
 #[derive(Debug)]
-pub struct Load {
+pub(super) struct Load {
     callers: Vec<String>,
     servers: Vec<String>,
 }
 
 /// What callers and servers count in their stable areas.
 #[derive(Clone, Debug, Default)]
-pub struct Totals {
+pub(super) struct Totals {
     /// Calls that ended with a reply.
-    pub acked: u64,
+    pub(super) acked: u64,
     /// Calls that ended with a failure of the service's own.
-    pub failed: u64,
+    pub(super) failed: u64,
     /// Calls without an outcome.
-    pub unknown: u64,
+    pub(super) unknown: u64,
     /// `acked` by the alias called.
-    pub acked_by_target: BTreeMap<String, u64>,
+    pub(super) acked_by_target: BTreeMap<String, u64>,
     /// Calls that ended with a failure, by the alias called.
-    pub failed_by_target: BTreeMap<String, u64>,
+    pub(super) failed_by_target: BTreeMap<String, u64>,
     /// Calls put into the outbox, by the alias called.
-    pub issued_by_target: BTreeMap<String, u64>,
+    pub(super) issued_by_target: BTreeMap<String, u64>,
     /// Effects by the alias called.
-    pub effects: BTreeMap<String, u64>,
+    pub(super) effects: BTreeMap<String, u64>,
 }
 
 impl Load {
@@ -48,7 +48,7 @@ impl Load {
     ///
     /// # Errors
     /// If a caller does not take the order.
-    pub async fn start(client: &OperatorClient, options: &RunOptions) -> Result<Self, RunError> {
+    pub(super) async fn start(client: &OperatorClient, options: &RunOptions) -> Result<Self, RunError> {
         let mut order = serde_json::Map::new();
         order.insert("seed".to_owned(), json!(options.seed));
         if let Some(rate) = options.rate {
@@ -71,7 +71,7 @@ impl Load {
     ///
     /// # Errors
     /// If a caller does not take the order.
-    pub async fn stop(&self, client: &OperatorClient) -> Result<(), RunError> {
+    pub(super) async fn stop(&self, client: &OperatorClient) -> Result<(), RunError> {
         for alias in &self.callers {
             tell(client, alias, "pause").await?;
         }
@@ -83,7 +83,7 @@ impl Load {
     ///
     /// # Errors
     /// If the FTM does not answer, or a caller or server does not.
-    pub async fn settle(
+    pub(super) async fn settle(
         &self,
         stage: &mut Stage,
         gathered: &mut Gathered,

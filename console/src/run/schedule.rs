@@ -11,7 +11,7 @@ use crate::operator::OperatorClient;
 
 /// The defects still to come.
 #[derive(Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     random: StdRng,
     /// What comes when.
     coming: Vec<(Instant, Defect)>,
@@ -20,7 +20,7 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule that begins now.
     #[must_use]
-    pub fn new(defects: &[Defect], seed: u64, began: Instant) -> Self {
+    pub(super) fn new(defects: &[Defect], seed: u64, began: Instant) -> Self {
         // Another stream of chance than the storm's, so that adding a defect does not change the storm.
         let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_5c4e_d01e);
         let coming = defects
@@ -35,12 +35,12 @@ impl Schedule {
 
     /// When the next one is due.
     #[must_use]
-    pub fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         self.coming.iter().map(|(at, _)| *at).min()
     }
 
     /// Those that are due; one that comes again and again is put back for its next time.
-    pub fn due(&mut self, now: Instant) -> Vec<Injury> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Injury> {
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.coming).into_iter().partition(|(at, _)| *at <= now);
         self.coming = later;
@@ -57,7 +57,7 @@ impl Schedule {
 }
 
 /// Asks the FTM for an injury without waiting: the FTM itself may be the one that is dying.
-pub fn inject(client: &OperatorClient, injury: &Injury) {
+pub(super) fn inject(client: &OperatorClient, injury: &Injury) {
     match request(injury) {
         Ok(request) => {
             let (client, injury) = (client.clone(), injury.clone());

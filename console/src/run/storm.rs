@@ -22,7 +22,7 @@ const FOLLOWED_OF_TEN: u32 = 3;
 const FOLLOW_WITHIN: Duration = Duration::from_secs(2);
 
 /// A storm.
-pub struct Storm {
+pub(super) struct Storm {
     random: StdRng,
     rate: f64,
     suspect_after: Duration,
@@ -37,7 +37,7 @@ pub struct Storm {
 impl Storm {
     /// A storm of so many strikes a second.
     #[must_use]
-    pub fn new(seed: u64, rate: f64, suspect_after: Duration, now: Instant) -> Self {
+    pub(super) fn new(seed: u64, rate: f64, suspect_after: Duration, now: Instant) -> Self {
         let random = StdRng::seed_from_u64(seed);
         let mut storm =
             Self { random, rate, suspect_after, next: now, struck: BTreeMap::new(), follow: None };
@@ -47,13 +47,13 @@ impl Storm {
 
     /// When to ask [`Self::strike`] again at the latest.
     #[must_use]
-    pub fn due(&self, now: Instant) -> Instant {
+    pub(super) fn due(&self, now: Instant) -> Instant {
         // A strike that waits for a moment at which it is allowed is tried again soon.
         self.next.max(now + Duration::from_millis(10))
     }
 
     /// What to do now, if anything. Ask when it is due, and after each event.
-    pub fn strike(&mut self, world: &World, now: Instant) -> Option<Injury> {
+    pub(super) fn strike(&mut self, world: &World, now: Instant) -> Option<Injury> {
         self.struck.retain(|_, until| *until > now);
         let victims = self.victims(world);
         if let Some((alias, until)) = self.follow.clone() {

@@ -99,16 +99,16 @@ impl Latency {
 
 /// Gathers takeovers and defects from the events, however many there are.
 #[derive(Debug, Default)]
-pub struct Gathered {
+pub(super) struct Gathered {
     takeovers: BTreeMap<(String, u64), Takeover>,
     order: Vec<(String, u64)>,
     /// The defects so far.
-    pub defects: Vec<DefectDone>,
+    pub(super) defects: Vec<DefectDone>,
 }
 
 impl Gathered {
     /// Takes events in.
-    pub fn take(&mut self, events: &[Event], began_unix_ms: u64) {
+    pub(super) fn take(&mut self, events: &[Event], began_unix_ms: u64) {
         for event in events {
             match &event.what {
                 What::TakeoverStarted { alias, incarnation, cause, .. } if cause != "first start" => {
@@ -138,7 +138,7 @@ impl Gathered {
 
     /// The takeovers in the order in which they began.
     #[must_use]
-    pub fn takeovers(&self) -> Vec<Takeover> {
+    pub(super) fn takeovers(&self) -> Vec<Takeover> {
         self.order.iter().filter_map(|key| self.takeovers.get(key).cloned()).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of the binary share: a state folder of their own, and a way to see that nobody is left.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
