@@ -290,8 +290,11 @@ fn a_failed_promotion_goes_to_the_next_member_and_then_makes_a_pause() {
 
 #[test]
 fn a_restarted_ftm_finds_its_holder_and_keeps_its_incarnation() {
-    let record =
-        AliasRecord { incarnation: Incarnation(4), holder: Some(ProcessId(7)), trans_base: TransId(4) };
+    let record = AliasRecord {
+        incarnation: Incarnation(4),
+        holder: Some(ProcessId(7)),
+        trans_base: crate::ids::TransId(4),
+    };
     let adopted = |number: u32, process: u32| SeatConfig {
         adopted: Some((ProcessId(process), alloc::vec![(COUNTER, PortId(process))])),
         ..seat(number, &[COUNTER])
@@ -313,8 +316,11 @@ fn a_restarted_ftm_finds_its_holder_and_keeps_its_incarnation() {
 
 #[test]
 fn a_restarted_ftm_takes_over_for_who_died_meanwhile() {
-    let record =
-        AliasRecord { incarnation: Incarnation(4), holder: Some(ProcessId(7)), trans_base: TransId(4) };
+    let record = AliasRecord {
+        incarnation: Incarnation(4),
+        holder: Some(ProcessId(7)),
+        trans_base: crate::ids::TransId(4),
+    };
     let living = SeatConfig {
         adopted: Some((ProcessId(8), alloc::vec![(COUNTER, PortId(8))])),
         ..seat(2, &[COUNTER])
@@ -328,8 +334,11 @@ fn a_restarted_ftm_takes_over_for_who_died_meanwhile() {
 
 #[test]
 fn a_holder_that_does_not_join_again_is_fenced_first() {
-    let record =
-        AliasRecord { incarnation: Incarnation(4), holder: Some(ProcessId(7)), trans_base: TransId(4) };
+    let record = AliasRecord {
+        incarnation: Incarnation(4),
+        holder: Some(ProcessId(7)),
+        trans_base: crate::ids::TransId(4),
+    };
     let adopted = |number: u32, process: u32| SeatConfig {
         adopted: Some((ProcessId(process), alloc::vec![(COUNTER, PortId(process))])),
         ..seat(number, &[COUNTER])
