@@ -57,6 +57,7 @@ async fn answer(caller: &Caller, text: &str) -> Result<String> {
         Command::Drain => {
             let load = Load { running: false, ..caller.load.borrow().clone() };
             set(caller, load).await?;
+            caller.collect_now.notify_one();
             let until = Instant::now() + DRAIN_WAIT;
             while !is_drained(caller)? && Instant::now() < until {
                 sleep(Duration::from_millis(5)).await;

@@ -24,8 +24,8 @@ use crate::NodeError;
 use crate::options::state_folder;
 
 use history::History;
-use load::Plan;
-use work::Caller;
+use load::{Load, Plan};
+use work::{Caller, LOAD};
 
 /// How long new calls wait for those of the predecessor. Not for ever: one of them may wait for an operator.
 const COLLECT_FIRST: Duration = Duration::from_millis(500);
@@ -40,7 +40,8 @@ pub(crate) async fn run(process: Process, alias: &TicketAlias) -> Result<(), Nod
     };
     let folder = state_folder(process.ticket()).join("history");
     let history = plan.history.then(|| History::open(&folder, process.name())).transpose()?;
-    let by_hand = plan.by_hand;
+    // Whoever has ordered a load wants it to go on by itself.
+    let by_hand = plan.by_hand && client.area().get::<Load>(LOAD)?.is_none();
     let caller = Arc::new(Caller::new(client, plan, history)?);
     commands::attend(&caller);
     tokio::select! {
