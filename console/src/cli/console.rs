@@ -62,7 +62,6 @@ async fn open(
         started,
         read_only: look.read_only,
         ascii: look.ascii,
-        at_rest: None,
     };
     tui::run(options).await.map(|_| ()).map_err(Failure::environment)
 }

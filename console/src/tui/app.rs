@@ -14,7 +14,7 @@ use super::theme::Theme;
 use super::tour::Tour;
 
 /// A screen. The numbers are the keys; 3, 4 and 6 have no screen yet, and the others keep their places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Screen {
     /// Topology and port alias table.
     Cluster,
@@ -25,6 +25,7 @@ pub(crate) enum Screen {
     /// The merged log.
     Log,
     /// The demos and their tours.
+    #[default]
     Demos,
 }
 
@@ -314,12 +315,6 @@ pub(crate) struct App {
     pub shown: Shown,
     /// Ticks since the beginning: the only clock `update` knows beside the events'.
     pub ticks: u64,
-}
-
-impl Default for Screen {
-    fn default() -> Self {
-        Screen::Demos
-    }
 }
 
 impl App {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use palib::control::{Answer, OperatorAnswer, Query};
+use palib::control::OperatorAnswer;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cluster::Demo;
@@ -22,9 +22,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long a call of the operator's own may take.
 const CALL_WITHIN: Duration = Duration::from_secs(10);
 
-/// Reads the file of a stable area whose owner is dead: the folder of the areas, the alias, the question.
-pub type AtRest = Arc<dyn Fn(&Path, &str, &Query) -> Result<Answer, String> + Send + Sync>;
-
 /// Takes commands; answers with messages, in its own time.
 pub(crate) trait Backend {
     /// Does a command that reaches beyond the terminal.
@@ -36,7 +33,6 @@ pub(crate) trait Backend {
 /// A cluster on this machine.
 pub(crate) struct Live {
     parent: PathBuf,
-    at_rest: Option<AtRest>,
     out: UnboundedSender<Msg>,
     client: Option<OperatorClient>,
     owned: Arc<parking_lot::Mutex<Option<Cluster>>>,
@@ -53,10 +49,10 @@ impl std::fmt::Debug for Live {
 }
 
 impl Live {
-    pub(crate) fn new(parent: PathBuf, at_rest: Option<AtRest>, out: UnboundedSender<Msg>) -> Live {
+    pub(crate) fn new(parent: PathBuf, out: UnboundedSender<Msg>) -> Live {
         let owned = Arc::default();
         let started = tokio::sync::mpsc::unbounded_channel();
-        Live { parent, at_rest, out, client: None, owned, listening: None, started }
+        Live { parent, out, client: None, owned, listening: None, started }
     }
 
     /// Attaches to a running cluster.
@@ -178,12 +174,11 @@ impl Backend for Live {
                     Err(failure) => Err(String::from_utf8_lossy(&failure).into_owned()),
                 }
             }),
-            (Cmd::ReadAtRest { ticket, alias, query }, Some(client)) => {
-                let areas = client.folder().areas();
-                let at_rest = self.at_rest.clone();
+            (Cmd::ReadAtRest { ticket, alias, query, names }, Some(client)) => {
+                let file = client.folder().area(&alias);
                 self.ask(ticket, async move {
-                    let read = at_rest.ok_or("files of dead areas can't be read here")?;
-                    let work = tokio::task::spawn_blocking(move || read(&areas, &alias, &query));
+                    let work =
+                        tokio::task::spawn_blocking(move || super::at_rest::read(&file, names, &query));
                     work.await.map_err(|error| error.to_string())?.map(OperatorAnswer::Query)
                 });
             }

@@ -2,6 +2,7 @@
 
 mod act;
 mod app;
+mod at_rest;
 mod backend;
 mod commands;
 mod export;
@@ -24,7 +25,6 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use backend::AtRest;
 pub use commands::reference;
 pub use msg::Quit;
 pub use run::{TuiError, TuiOptions, run};

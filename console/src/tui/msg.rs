@@ -60,6 +60,8 @@ pub(crate) enum Cmd {
         alias: String,
         /// The question; [`Query::Area`] or [`Query::Browse`].
         query: Query,
+        /// The names of the aliases by their numbers: the file has only numbers.
+        names: Vec<(u32, String)>,
     },
     /// One exactly-once call of the operator's own.
     Call {

@@ -15,7 +15,7 @@ use crate::state::StateFolder;
 use crate::world::Tone;
 
 use super::app::{App, DemoCard, Screen};
-use super::backend::{AtRest, Backend, Live};
+use super::backend::{Backend, Live};
 use super::msg::{Cmd, Msg, Quit};
 use super::terminal::{Terminal, give_back};
 use super::theme::Theme;
@@ -42,8 +42,6 @@ pub struct TuiOptions {
     pub read_only: bool,
     /// Whether glyphs and lines stay within ASCII.
     pub ascii: bool,
-    /// Reads the file of a stable area whose owner is dead.
-    pub at_rest: Option<AtRest>,
 }
 
 impl std::fmt::Debug for TuiOptions {
@@ -81,7 +79,7 @@ pub async fn run(options: TuiOptions) -> Result<Quit, TuiError> {
     }
     let theme = Theme::of_environment(options.ascii, |name| std::env::var(name).ok());
     let (out, messages) = unbounded_channel();
-    let mut backend = Live::new(options.parent, options.at_rest, out);
+    let mut backend = Live::new(options.parent, out);
     let mut app = App::new(theme, options.read_only, demo_cards());
     if let Some(cluster) = options.started {
         backend.own(cluster);

@@ -2,7 +2,7 @@
 
 use palib::control::{Answer, OperatorAnswer, OperatorRequest, Query};
 
-use super::app::{App, Owner, Pane, Purpose, Reading};
+use super::app::{App, Owner, Pane, Purpose, Reading, Readings};
 use super::msg::{Cmd, inner};
 
 /// Records asked for at once.
@@ -55,22 +55,30 @@ pub(crate) fn refresh(app: &mut App) -> Vec<Cmd> {
     let aliases: Vec<String> = app.world().aliases.keys().cloned().collect();
     let mut commands = Vec::new();
     for alias in aliases {
-        let readings = app.areas.entry(alias.clone()).or_default();
-        if !readings.asked {
+        let at_rest = app.owner(&alias) == Owner::Dead;
+        if is_due(app.areas.entry(alias.clone()).or_default(), at_rest) {
             let query = Query::Area { alias: alias.clone() };
             let purpose = |at_rest| Purpose::Area { alias: alias.clone(), at_rest };
             commands.extend(ask(app, &alias, query, purpose));
         }
     }
-    if let Some((alias, table)) = shown(app)
-        && !app.records.entry((alias.clone(), table.clone())).or_default().asked
-    {
+    if let Some((alias, table)) = shown(app) {
+        let at_rest = app.owner(&alias) == Owner::Dead;
+        if !is_due(app.records.entry((alias.clone(), table.clone())).or_default(), at_rest) {
+            return commands;
+        }
         let query =
             Query::Browse { alias: alias.clone(), table: table.clone(), after: None, limit: RECORDS_MAX };
         let purpose = |at_rest| Purpose::Records { alias: alias.clone(), table: table.clone(), at_rest };
         commands.extend(ask(app, &alias, query, purpose));
     }
     commands
+}
+
+/// Whether to ask again. A file at rest does not change: it is read once, and not four times a second.
+fn is_due<T: PartialEq>(readings: &Readings<T>, at_rest: bool) -> bool {
+    let read_already = at_rest && readings.at(None).is_some_and(|newest| newest.at_rest);
+    !readings.asked && !read_already
 }
 
 /// Asks the owner, or has the file read. A hung owner can be asked nothing, and its file is locked.
@@ -91,9 +99,13 @@ fn ask(app: &mut App, alias: &str, query: Query, purpose: impl Fn(bool) -> Purpo
     let ticket = app.next_ticket(purpose);
     let alias = alias.to_owned();
     Some(match owner {
-        Owner::Dead => Cmd::ReadAtRest { ticket, alias, query },
+        Owner::Dead => Cmd::ReadAtRest { ticket, alias, query, names: names(app) },
         _ => Cmd::Ask { ticket, request: OperatorRequest::Query { alias, query } },
     })
+}
+
+fn names(app: &App) -> Vec<(u32, String)> {
+    app.world().aliases.values().map(|row| (row.alias_id, row.alias.clone())).collect()
 }
 
 /// Keeps an answer about an area.
@@ -174,7 +186,7 @@ fn go_on(app: &mut App, check: Check) -> Vec<Cmd> {
     let at_rest = check.at_rest;
     let ticket = app.next_ticket(Purpose::Check(Box::new(check)));
     vec![if at_rest {
-        Cmd::ReadAtRest { ticket, alias, query }
+        Cmd::ReadAtRest { ticket, alias, query, names: names(app) }
     } else {
         Cmd::Ask { ticket, request: OperatorRequest::Query { alias, query } }
     }]

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn the_environment_decides_over_colours_and_characters() {
-        let cases: &[(&[(&str, &str)], Colours, bool)] = &[
+        type Case = (&'static [(&'static str, &'static str)], Colours, bool);
+        let cases: &[Case] = &[
             (&[("LANG", "de_DE.UTF-8")], Colours::Sixteen, false),
             (&[("LANG", "C.utf8"), ("COLORTERM", "truecolor")], Colours::True, false),
             (&[("LANG", "C.utf8"), ("COLORTERM", "truecolor"), ("NO_COLOR", "1")], Colours::None, false),

@@ -195,7 +195,8 @@ impl Running {
         // What grows needs a little time to; what must not happen needs a little time in which it could.
         let settled = ticks >= self.not_before && ticks > self.began + 2 && self.orders == 0;
         let late = ticks >= self.not_before.max(self.began) + PATIENCE_TICKS;
-        if !(all && settled) && !broken && !late {
+        let over = broken || late || (all && settled);
+        if !over {
             return None;
         }
         let found = step.expect.iter().map(|expectation| expectation.found(world)).collect();

@@ -102,9 +102,8 @@ impl Rig {
         while !commands.is_empty() {
             let mut next = Vec::new();
             for command in commands {
-                match self.answer(&command) {
-                    Some(msg) => next.extend(update(&mut self.app, msg)),
-                    None => {}
+                if let Some(msg) = self.answer(&command) {
+                    next.extend(update(&mut self.app, msg));
                 }
                 self.out.push(command);
             }
