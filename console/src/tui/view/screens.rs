@@ -206,15 +206,20 @@ const WELCOME: [&str; 2] = [
     "Choose a demo and press Enter: a cluster of real processes starts here, to be watched, killed and asked for proof.",
 ];
 
+/// The same where there is room for one line.
+const WELCOME_SHORT: &str = "Calls that happen exactly once: choose a demo, press Enter, kill it.";
+
 fn demos(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let rows = app.demos.len() as u16;
     let welcome = if matches!(app.link, Link::None) { 1 + WELCOME.len() as u16 * 2 } else { 0 };
-    let [welcome, area] = stack(area, [if area.height >= 28 { welcome } else { welcome.min(1) }, 0]);
-    let lines = WELCOME.iter().flat_map(|line| wrap(line, usize::from(area.width.saturating_sub(6))));
+    let roomy = area.height >= 28;
+    let [welcome, area] = stack(area, [if roomy { welcome } else { welcome.min(1) }, 0]);
+    let text: &[&str] = if roomy { &WELCOME } else { &[WELCOME_SHORT] };
+    let lines = text.iter().flat_map(|line| wrap(line, usize::from(area.width.saturating_sub(6))));
     for (line, text) in lines.enumerate().take(usize::from(welcome.height)) {
         paint::at(app, buffer, welcome, 3, line as u16, &text, Style::default());
     }
-    let [top, middle, bottom] = stack(area, [(rows + 3).min(area.height / 3), (area.height / 3).max(6), 0]);
+    let [top, middle, bottom] = stack(area, [(rows + 3).min(area.height / 2), (area.height / 3).max(6), 0]);
     table(app, buffer, top, Pane::Demos, shown);
     table(app, buffer, middle, Pane::Steps, shown);
     step(app, buffer, bottom);
