@@ -174,7 +174,7 @@ impl Bench<'_> {
             RowName::Blackout => {
                 let mut reached = Vec::new();
                 for _ in 0..KILLS {
-                    reached.push(milliseconds(ours.clone()?.blackout().await?));
+                    reached.push(milliseconds(ours?.blackout().await?));
                 }
                 Ok(reached)
             }

@@ -46,9 +46,7 @@ impl Table {
         }
         table.print()?;
         if more {
-            output::line(format!(
-                "… and more: --limit 0 shows all, --filter TEXT those whose id contains it"
-            ))?;
+            output::line("… and more: --limit 0 shows all, --filter TEXT those whose id contains it")?;
         }
         Ok(())
     }

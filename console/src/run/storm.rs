@@ -164,9 +164,12 @@ mod tests {
         }
     }
 
-    fn world(aliases: &[(&str, &[(&str, MemberState)])]) -> World {
+    /// An alias and its members.
+    type Alias<'a> = (&'a str, &'a [(&'a str, MemberState)]);
+
+    fn world(aliases: &[Alias<'_>]) -> World {
         let mut world = World::default();
-        let row = |(number, (alias, members)): (usize, &(&str, &[(&str, MemberState)]))| AliasRow {
+        let row = |(number, (alias, members)): (usize, &Alias<'_>)| AliasRow {
             alias: (*alias).to_owned(),
             alias_id: number as u32 + 1,
             kind: "counter".to_owned(),

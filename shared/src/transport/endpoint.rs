@@ -27,11 +27,14 @@ pub struct Endpoint {
     shared: Arc<Shared>,
 }
 
+/// Is told of everybody who was turned away.
+type OnRefused = Box<dyn Fn(Refused) + Send + Sync>;
+
 struct Shared {
     cluster: String,
     /// Handshakes under way.
     opening: tokio::sync::Mutex<JoinSet<Result<Link, Refused>>>,
-    on_refused: Mutex<Option<Box<dyn Fn(Refused) + Send + Sync>>>,
+    on_refused: Mutex<Option<OnRefused>>,
 }
 
 /// Somebody who was turned away.
