@@ -308,9 +308,7 @@ impl<S: Service> Serving for ServeSide<S> {
     fn requests(&self, link: &Link, requests: &mut Vec<Request<Bytes>>) {
         let mut state = self.state.lock();
         let asker = Asker(link.number());
-        if !state.links.contains_key(&asker.0) {
-            state.links.insert(asker.0, link.clone());
-        }
+        state.links.entry(asker.0).or_insert_with(|| link.clone());
         for request in requests.drain(..) {
             state.received += 1;
             let digest = xxh3_128(&request.body);
@@ -361,7 +359,7 @@ impl<S: Service> Serving for ServeSide<S> {
     fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()> {
         let mut state = self.state.lock();
         let text = self.shared.directory.id_text(id);
-        if !state.core.call(id).is_some_and(|call| call.state == CallState::InDoubt) {
+        if state.core.call(id).is_none_or(|call| call.state != CallState::InDoubt) {
             return Err(Error::UnknownCall(format!("{text} (it is not in doubt at {})", self.alias_name)));
         }
         let (resolution, how) = match decision {
