@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Seat 0 is in all aliases, the others in two of them each: everything overlaps.
 fn aliases_of(seat: u32) -> Vec<AliasId> {
-    (0..ALIASES).filter(|alias| seat == 0 || (alias + seat) % ALIASES != 0).map(AliasId).collect()
+    (0..ALIASES).filter(|alias| seat == 0 || !(alias + seat).is_multiple_of(ALIASES)).map(AliasId).collect()
 }
 
 impl World {
