@@ -14,7 +14,7 @@ use palib_core::server::{
 };
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::{Call, CallHome, Waited};
@@ -63,6 +63,8 @@ pub(crate) struct ServeSide<S> {
     shared: Arc<Shared>,
     runtime: Handle,
     state: Mutex<State>,
+    /// Told when there are jobs to be submitted.
+    more_jobs: Arc<Notify>,
 }
 
 struct State {
@@ -71,6 +73,8 @@ struct State {
     waits: HashMap<CallId, oneshot::Sender<Waited>>,
     /// The closure of the `Atomic` input that is being handled.
     closure: Option<AtomicClosure>,
+    /// What is to be committed and was not submitted yet.
+    jobs: Vec<Job>,
     ready: Option<oneshot::Sender<()>>,
     answered: bool,
     received: u64,
@@ -98,6 +102,7 @@ impl<S: Service> ServeSide<S> {
             links: HashMap::new(),
             waits: HashMap::new(),
             closure: None,
+            jobs: Vec::new(),
             ready: None,
             answered: false,
             received: 0,
@@ -106,7 +111,7 @@ impl<S: Service> ServeSide<S> {
             effects: Vec::new(),
         };
         let runtime = Handle::current();
-        Arc::new_cyclic(|me| Self {
+        let side = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             alias_name,
             incarnation,
@@ -115,7 +120,10 @@ impl<S: Service> ServeSide<S> {
             shared,
             runtime,
             state: Mutex::new(state),
-        })
+            more_jobs: Arc::default(),
+        });
+        side.runtime.spawn(submit(side.me.clone(), side.more_jobs.clone()));
+        side
     }
 
     fn me(&self) -> Arc<Self> {
@@ -191,7 +199,10 @@ impl<S: Service> ServeSide<S> {
             Some(Then::StableBlock { id }) => Token::Block(*id),
             None => Token::Other(0),
         };
-        self.area.store.submit(Job { incarnation, writes, token });
+        state.jobs.push(Job { incarnation, writes, token });
+        if state.jobs.len() == 1 {
+            self.more_jobs.notify_one();
+        }
     }
 
     /// What the service writes along with a row that registers something.
@@ -458,6 +469,22 @@ impl<S: Service> CallHome for ServeSide<S> {
         let told = self.wait_for(&mut state, id);
         self.feed(&mut state, Input::SetRedProcess { id, red });
         told
+    }
+}
+
+/// Submits what is to be committed, until the side is gone.
+///
+/// Requests come in by the dozen, and each is a task. Submitted by each of them, the first would wake the writer,
+/// and the commit that it begins would leave all others to the next one: two commits where one does. This task
+/// runs after those that are ready already, so their jobs go into one commit; there is no timer.
+async fn submit<S: Service>(side: Weak<ServeSide<S>>, more_jobs: Arc<Notify>) {
+    loop {
+        more_jobs.notified().await;
+        let Some(side) = side.upgrade() else { return };
+        let jobs = std::mem::take(&mut side.state.lock().jobs);
+        for job in jobs {
+            side.area.store.submit(job);
+        }
     }
 }
 

@@ -72,13 +72,6 @@ impl Meter {
         self.times_ns.saturating_record((now - made).as_nanos() as u64);
     }
 
-    /// Adds what another meter of the same load has measured.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        // Both have the same bounds.
-        let _ = self.times_ns.add(&other.times_ns);
-    }
-
     pub(crate) fn measured(&self) -> Measured {
         let us = |quantile| self.times_ns.value_at_quantile(quantile) as f64 / 1e3;
         Measured {
