@@ -37,7 +37,7 @@ pub use expect::{Comparison, Expectation, Facts, Measure};
 pub use tour::{Action, TourStep};
 
 /// The stock services that a cluster file may name.
-pub const KINDS: [&str; 5] = ["bench-caller", "caller", "counter", "files", "ledger"];
+pub const KINDS: [&str; 4] = ["caller", "counter", "files", "ledger"];
 
 /// A cluster file, read and found in order.
 #[derive(Clone, Debug, PartialEq)]
