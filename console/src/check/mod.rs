@@ -2,9 +2,9 @@
 //!
 //! Each part of a history is judged by what is special about it, because a general search over all orders takes
 //! for ever on long histories, and longest on wrong ones. A counter's answers say themselves in which order its
-//! calls happened ([`counter`]). A file has two states, so the earliest deadline decides what comes next
-//! ([`files`]). A ledger's reads tell which transfers were before them; what they leave open is searched
-//! ([`ledger`]).
+//! calls happened (`counter`). A file has two states, so the earliest deadline decides what comes next
+//! (`files`). A ledger's reads tell which transfers were before them; what they leave open is searched
+//! (`ledger`).
 //!
 //! A call that nobody knows the end of may have happened at any time after it was asked, or never.
 
