@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::{Answer, Page, Query, TableRow};
+use crate::control::{Answer, Page, Query, Relays, TableRow};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::membership::{Active, Membership};
 use crate::process::Shared;
@@ -30,6 +30,14 @@ pub(crate) async fn answer(shared: &Arc<Shared>, query: Query) -> Result<Answer>
                 Ok(active.area.store.browse(&shared.directory, &table, after.as_deref(), limit)?)
             });
             page.await.map_err(|_| Error::Ended)?.map(Answer::Browse)
+        }
+        Query::Relays { alias, .. } => {
+            in_service(shared, &alias)?;
+            Ok(Answer::Relays(Relays::default()))
+        }
+        Query::SetPolicy { alias, call, .. } => {
+            in_service(shared, &alias)?;
+            Err(Error::UnknownCall(format!("{call} (it is no transaction of a relay)")))
         }
         Query::Resolve { alias, call, decision } => {
             let (_, active) = in_service(shared, &alias)?;

@@ -1,5 +1,7 @@
 //! The server side of one alias in this process: feeds the protocol's server machine and does what it says.
 
+mod operator;
+
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
@@ -9,9 +11,7 @@ use futures_util::FutureExt;
 use palib_core::ids::{AliasId, CallId, Incarnation};
 use palib_core::message::{Message, Outcome, Request};
 use palib_core::redundancy::{RedProcess as CoreRedProcess, Row, RowState};
-use palib_core::server::{
-    Asker, CallState, CallView, Effect, Input, Note, Resolution, Server, Settings, Then, Write,
-};
+use palib_core::server::{Asker, Effect, Input, Note, Server, Settings, Then, Write};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
@@ -27,7 +27,7 @@ use crate::service::{InDoubt, Service, outcome_of};
 use crate::sink::end_process;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
 use crate::transport::Link;
-use crate::{Area, Error, Result};
+use crate::{Area, Result};
 
 /// The server side without the type of its service.
 pub(crate) trait Serving: Send + Sync {
@@ -368,24 +368,7 @@ impl<S: Service> Serving for ServeSide<S> {
     }
 
     fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()> {
-        let mut state = self.state.lock();
-        let text = self.shared.directory.id_text(id);
-        if state.core.call(id).is_none_or(|call| call.state != CallState::InDoubt) {
-            return Err(Error::UnknownCall(format!("{text} (it is not in doubt at {})", self.alias_name)));
-        }
-        let (resolution, how) = match decision {
-            InDoubtDecision::Reply(text) => {
-                (Resolution::Outcome(Outcome::Reply(Bytes::from(text))), "an operator gave the reply")
-            }
-            InDoubtDecision::Fail(text) => {
-                (Resolution::Outcome(Outcome::Failed(Bytes::from(text))), "an operator declared it failed")
-            }
-            InDoubtDecision::Rerun => (Resolution::Rerun, "an operator had it executed again"),
-        };
-        let alias = self.alias_name.clone();
-        self.shared.trace.push(What::Resolved { call: text, alias, how: how.to_owned() });
-        self.feed(&mut state, Input::Resolve { id, resolution });
-        Ok(())
+        self.decide(id, decision)
     }
 
     fn command(&self, command: &str) -> Result<String> {
@@ -393,21 +376,7 @@ impl<S: Service> Serving for ServeSide<S> {
     }
 
     fn live_rows(&self) -> Vec<TableRow> {
-        let state = self.state.lock();
-        let mut calls: Vec<CallView<'_, Bytes>> = state.core.calls().collect();
-        calls.sort_by_key(|call| call.state != CallState::InDoubt);
-        let row = |call: CallView<'_, Bytes>| TableRow {
-            id: self.shared.directory.id_text(call.id),
-            state: state_text(call.state).to_owned(),
-            process_type: String::new(),
-            hits: u64::from(state.core.hits(call.id)),
-            written_unix_ms: 0,
-            text: std::str::from_utf8(call.body).ok().map(str::to_owned),
-            hex: None,
-            failed: false,
-            digest: format!("{:032x}", call.digest),
-        };
-        calls.into_iter().map(row).collect()
+        self.rows_in_hand()
     }
 
     fn hits(&self, id: CallId) -> u64 {
@@ -415,20 +384,7 @@ impl<S: Service> Serving for ServeSide<S> {
     }
 
     fn stats(&self, stats: &mut AliasStats) {
-        let state = self.state.lock();
-        stats.received = state.received;
-        stats.refused = state.refused;
-        let counts = state.core.counts();
-        stats.executed = counts.executed;
-        stats.redundant = counts.redundant;
-        let in_doubt = state.core.calls().filter(|call| call.state == CallState::InDoubt).count();
-        stats.in_doubt = in_doubt as u32;
-        stats.executing = (state.core.calls_len() - in_doubt) as u32;
-        stats.held = state.core.held_len() as u32;
-        drop(state);
-        for (name, value) in self.service.counters() {
-            stats.counters.insert(name.to_owned(), value);
-        }
+        self.measure(stats);
     }
 }
 
@@ -485,18 +441,6 @@ async fn submit<S: Service>(side: Weak<ServeSide<S>>, more_jobs: Arc<Notify>) {
         for job in jobs {
             side.area.store.submit(job);
         }
-    }
-}
-
-fn state_text(state: CallState) -> &'static str {
-    match state {
-        CallState::Executing => "executing",
-        CallState::Blocked => "blocked",
-        CallState::Committing => "committing",
-        CallState::HandlerRegistered => "handler",
-        CallState::Recovering => "recovering",
-        CallState::InDoubt => "in_doubt",
-        CallState::Answering => "answering",
     }
 }
 

@@ -32,6 +32,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use palib::control::Policy;
+
 pub use demos::{DEMOS, Demo};
 pub use expect::{Comparison, Expectation, Facts, Measure};
 pub use tour::{Action, TourStep};
@@ -96,6 +98,8 @@ pub struct AliasSpec {
     pub trans_scope: TransScope,
     /// Whether calls made by this alias are kept in its outbox.
     pub outbox: bool,
+    /// What a takeover does with relay transactions that it finds half done.
+    pub on_takeover: Policy,
     /// Settings of the service.
     pub options: BTreeMap<String, serde_json::Value>,
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use palib::control::Policy;
 use palib::limits::NAME_BYTES_MAX;
 use toml::de::{DeTable, DeValue};
 
@@ -17,8 +18,18 @@ use super::{
 
 const TOP: [&str; 6] = ["name", "title", "settings", "aliases", "process", "tour"];
 const SETTINGS: [&str; 4] = ["heartbeat", "suspect_after", "respawn", "stable_area"];
-const ALIAS: [&str; 9] =
-    ["kind", "command", "members", "active", "ids", "transid", "outbox", "stable_area", "options"];
+const ALIAS: [&str; 10] = [
+    "kind",
+    "command",
+    "members",
+    "active",
+    "ids",
+    "transid",
+    "outbox",
+    "on_takeover",
+    "stable_area",
+    "options",
+];
 pub(super) const PROCESS: [&str; 3] = ["name", "aliases", "command"];
 const STEP: [&str; 4] = ["say", "do", "watch", "expect"];
 /// Names with a meaning of their own.
@@ -258,6 +269,8 @@ fn alias(name: &str, table: &DeTable<'_>, at: Range<usize>, mistakes: &mut Mista
     // The stock servers call nobody; whoever may call keeps its calls unless the file says otherwise.
     let calls = kind.as_deref().is_none_or(|kind| kind == "caller");
     let outbox = fields.flag("outbox", mistakes).unwrap_or(calls);
+    // Every word of the list is one that can be read.
+    let on_takeover = fields.word("on_takeover", &Policy::WORDS, mistakes).and_then(|word| word.parse().ok());
     FoundAlias {
         says_what: fields.get("kind").is_some() || fields.get("command").is_some(),
         active_at: active.as_ref().map_or(at.clone(), |active| active.at.clone()),
@@ -269,6 +282,7 @@ fn alias(name: &str, table: &DeTable<'_>, at: Range<usize>, mistakes: &mut Mista
             id_by_port,
             trans_scope,
             outbox,
+            on_takeover: on_takeover.unwrap_or_default(),
             options,
         },
         members: members.map(|members| (members.value, members.at)),

@@ -65,6 +65,7 @@ respawn = false
 command = [\"./a\", \"-x\"]
 ids = \"port\"
 transid = \"site\"
+on_takeover = \"roll-back\"
 options = { rate = 100, deep = { keys = [\"x\"], share = 0.5, on = true } }
 ",
     );
@@ -72,6 +73,7 @@ options = { rate = 100, deep = { keys = [\"x\"], share = 0.5, on = true } }
     assert!(!file.settings.respawn);
     let alias = &file.aliases[0];
     assert!(alias.id_by_port && alias.trans_scope == TransScope::Site && alias.outbox);
+    assert_eq!(alias.on_takeover, palib::control::Policy::RollBack);
     assert_eq!(alias.options["rate"], 100);
     assert_eq!(alias.options["deep"], serde_json::json!({ "keys": ["x"], "share": 0.5, "on": true }));
     assert_eq!(file.processes[0].command.as_deref(), Some(&["./a".to_owned(), "-x".to_owned()][..]));
@@ -116,6 +118,7 @@ fn each_kind_of_mistake_says_what_would_be_right() {
         (format!("name = \"c\"\n{alias}members = \"2\""), "it must be a whole number, without quotes"),
         (format!("name = \"c\"\n{alias}active = \"counter-7\""), "has no member \"counter-7\""),
         (format!("name = \"c\"\n{alias}ids = \"prot\""), "did you mean \"port\"?"),
+        (format!("name = \"c\"\n{alias}on_takeover = \"rollback\""), "did you mean \"roll-back\"?"),
         (format!("name = \"c\"\n{alias}stable_area = \"etcd\""), "comes later: only redb on one machine"),
         (
             format!("name = \"c\"\n{alias}[settings]\nstable_area = \"etcd\""),

@@ -174,6 +174,7 @@ impl Ftm {
                 id_by_port: spec.id_by_port,
                 trans_scope: spec.trans_scope.word().to_owned(),
                 outbox: spec.outbox,
+                on_takeover: spec.on_takeover,
                 options: spec.options.clone(),
             })
         });

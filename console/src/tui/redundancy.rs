@@ -127,6 +127,7 @@ pub(crate) fn decision(alias: String, call: String, decision: InDoubtDecision) -
     let what = match &decision {
         InDoubtDecision::Reply(text) => format!("{call} is answered with {text:?}"),
         InDoubtDecision::Rerun => format!("{call} runs again"),
+        InDoubtDecision::RollBack => format!("what {call} called is undone"),
         InDoubtDecision::Fail(text) => format!("{call} fails with {text:?}"),
     };
     let query = Query::Resolve { alias: alias.clone(), call, decision };

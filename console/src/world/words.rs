@@ -37,7 +37,12 @@ pub struct Words {
 /// Puts an event into words. `process` is where it happened.
 #[must_use]
 pub fn describe(process: &str, what: &What) -> Words {
-    life(what).or_else(|| service(what)).or_else(|| call(what)).unwrap_or_else(|| other(process, what))
+    life(what)
+        .or_else(|| service(what))
+        .or_else(|| call(what))
+        .or_else(|| relay(what))
+        .or_else(|| rollback(what))
+        .unwrap_or_else(|| other(process, what))
 }
 
 fn words(tone: Tone, kind: &'static str, subject: &str, text: impl Into<String>) -> Option<Words> {
@@ -126,6 +131,64 @@ fn call(what: &What) -> Option<Words> {
         What::Call { call, target, us } => {
             words(Tone::Past, "call", call, format!("answered by {target} in {}", duration_us(*us)))
         }
+        _ => None,
+    }
+}
+
+fn relay(what: &What) -> Option<Words> {
+    match what {
+        What::Relayed { call, position, downstream, target, .. } => {
+            words(Tone::Plain, "relay", call, format!("{position}: calls {target}, {downstream}"))
+        }
+        What::RelayAnswered { call, position, target, replayed, failed, .. } => {
+            let from = if *replayed { "the journal has the answer of" } else { "answered by" };
+            let how = if *failed { ": an error" } else { "" };
+            words(Tone::Plain, "relay", call, format!("{position}: {from} {target}{how}"))
+        }
+        What::RelayCompleted { call, alias, calls, failed } => {
+            let how = if *failed { "with an error" } else { "with a reply" };
+            words(Tone::Good, "relay", call, format!("completed by {alias} {how} after {calls} calls"))
+        }
+        What::RolledForward { call, alias, answered, resent } => {
+            let text = format!("{alias} goes on with it: {answered} answers known, {resent} sent again");
+            words(Tone::Good, "forward", call, text)
+        }
+        What::Substituted { call, position, old, old_target, new, new_target, cancel_old, .. } => {
+            let fate = if *cancel_old { ", which is cancelled first" } else { "" };
+            let text = format!("{position}: {new} to {new_target} instead of {old} to {old_target}{fate}");
+            words(Tone::Warn, "substitute", call, text)
+        }
+        What::Diverged { call, position, journal, asked, .. } => {
+            let text = format!("{position}: the journal has {journal}, this run asks for {asked}");
+            words(Tone::Bad, "diverged", call, text)
+        }
+        _ => None,
+    }
+}
+
+fn rollback(what: &What) -> Option<Words> {
+    match what {
+        What::RollingBack { call, alias, why } => {
+            words(Tone::Warn, "roll back", call, format!("{alias} has it undone: {why}"))
+        }
+        What::RolledBack { call, alias, then } => {
+            words(Tone::Good, "roll back", call, format!("undone at {alias}: {then}"))
+        }
+        What::CancelSent { call, position, downstream, target, .. } => {
+            words(Tone::Plain, "cancel", call, format!("{position}: asks {target} to cancel {downstream}"))
+        }
+        What::CancelConfirmed { call, position, downstream, target, .. } => {
+            words(Tone::Plain, "cancel", call, format!("{position}: {target} has cancelled {downstream}"))
+        }
+        What::Cancelled { call, alias, undone } => {
+            let how = if *undone { "undone" } else { "before it had an effect" };
+            words(Tone::Warn, "cancel", call, format!("cancelled at {alias}: {how}; refused from now on"))
+        }
+        What::Undoing { call, alias, interrupted } => {
+            let again = if *interrupted { ", as a death interrupted that" } else { "" };
+            words(Tone::Plain, "undo", call, format!("{alias} undoes it{again}"))
+        }
+        What::Stuck { call, why, .. } => words(Tone::Bad, "stuck", call, format!("needs you: {why}")),
         _ => None,
     }
 }

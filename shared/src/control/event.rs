@@ -210,6 +210,162 @@ pub enum What {
         /// How, in words.
         how: String,
     },
+    /// A relay made a call on behalf of a call; both are in its journal, durably, before it is sent. Sampled per
+    /// transaction under load, as are `relay_answered` and `relay_completed`; never left out after a takeover.
+    Relayed {
+        /// The call that is served (mes X).
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Where in the handler: `2`, or `2.1` in a branch.
+        position: String,
+        /// The call that was made (mes Y).
+        downstream: String,
+        /// The alias called.
+        target: String,
+    },
+    /// The handler of a relay got the answer of a call that it made.
+    RelayAnswered {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Where in the handler.
+        position: String,
+        /// The call that was made.
+        downstream: String,
+        /// The alias called.
+        target: String,
+        /// Whether it came from the journal: the handler is run again.
+        replayed: bool,
+        /// Whether the answer is an error or a refusal.
+        failed: bool,
+    },
+    /// The outcome of a relay is registered, and its journal is completed, in one transaction.
+    RelayCompleted {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// How many calls were made on its behalf.
+        calls: u32,
+        /// Whether the outcome is an error.
+        failed: bool,
+    },
+    /// A takeover goes on with a transaction that it found half done.
+    RolledForward {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Calls that had an answer in the journal.
+        answered: u32,
+        /// Calls that had none, and are sent again under their ids.
+        resent: u32,
+    },
+    /// A takeover put another call in the place of an unanswered one.
+    Substituted {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Where in the handler.
+        position: String,
+        /// The call whose place was taken.
+        old: String,
+        /// The alias it had called.
+        old_target: String,
+        /// The call that takes it.
+        new: String,
+        /// The alias it calls.
+        new_target: String,
+        /// Whether the old one is cancelled first.
+        cancel_old: bool,
+    },
+    /// What a relay called is being undone from now on.
+    RollingBack {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Why: `takeover`, `the handler failed: …`, `cancelled by its caller`, `an operator ordered it`.
+        why: String,
+    },
+    /// Everything a relay called is undone.
+    RolledBack {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// What follows: `run again`, `the error is registered`, `cancelled`.
+        then: String,
+    },
+    /// A relay asked to cancel a call that it made.
+    CancelSent {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Where in the handler the call was made.
+        position: String,
+        /// The call that is to be cancelled.
+        downstream: String,
+        /// The alias called.
+        target: String,
+    },
+    /// A relay was told that a call which it made is cancelled.
+    CancelConfirmed {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Where in the handler the call was made.
+        position: String,
+        /// The call that is cancelled.
+        downstream: String,
+        /// The alias called.
+        target: String,
+    },
+    /// A call was cancelled where it is served: its tombstone is durable, and it is refused from now on.
+    Cancelled {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// Whether it had been executed and was undone; false if it had never had an effect.
+        undone: bool,
+    },
+    /// The service begins to undo a call (`Service::undo`).
+    Undoing {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// Whether a former `undo` of it was interrupted by a death.
+        interrupted: bool,
+    },
+    /// A run of a relay's handler asked for something else than its journal holds; an operator must decide.
+    Diverged {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Where in the handler.
+        position: String,
+        /// What the journal holds there: target and message.
+        journal: String,
+        /// What was asked for: target and message, or that nothing was.
+        asked: String,
+    },
+    /// A transaction can't be rolled back; an operator must decide.
+    Stuck {
+        /// The call that is served.
+        call: String,
+        /// The alias that serves it.
+        alias: String,
+        /// Why.
+        why: String,
+    },
     /// Somebody without a right was turned away.
     Refused {
         /// Who, as far as it is known.

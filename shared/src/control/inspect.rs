@@ -16,7 +16,8 @@ pub struct Page<T> {
 pub struct TableRow {
     /// The id of the call, as `alias/origin/transId`.
     pub id: String,
-    /// `executing`, `blocked`, `in_doubt`, `auto_reply` or `handler`.
+    /// `executing`, `blocked`, `in_doubt`, `auto_reply`, `handler`; of a relay also `relaying`, `rolling_back`,
+    /// `rolled_back`, `diverged` and `stuck`; `undoing` and `cancelled` of a call that was cancelled.
     pub state: String,
     /// What a redundant request gets: `AUTO_REPLY`, `HANDLER 0`, …; empty while nothing is registered.
     pub process_type: String,
@@ -34,14 +35,16 @@ pub struct TableRow {
     pub digest: String,
 }
 
-/// What an operator decides about a call in doubt.
+/// What an operator decides about a call in doubt, or about a transaction of a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InDoubtDecision {
     /// Register this text as the reply.
     Reply(String),
-    /// Execute the request again.
+    /// Execute the request again; a relay over its journal.
     Rerun,
+    /// Have everything undone that a relay called; a request that comes again is performed from the beginning.
+    RollBack,
     /// Register this text as a failure.
     Fail(String),
 }

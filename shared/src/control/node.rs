@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AreaSummary, BrowseRow, Event, InDoubtDecision, NodeStats, Page, TableChange, TableRow, TakeoverTiming,
+    AreaSummary, BrowseRow, Event, InDoubtDecision, NodeStats, Page, Policy, Relays, TableChange, TableRow,
+    TakeoverTiming,
 };
 
 /// From a process to the FTM.
@@ -132,7 +133,25 @@ pub enum Query {
         /// How many rows at most.
         limit: usize,
     },
-    /// Decide about a call in doubt.
+    /// The open transactions of a relay.
+    Relays {
+        /// The alias that serves them.
+        alias: String,
+        /// Only those whose id, or the id of a call made on their behalf, contains this text.
+        filter: String,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Change what a takeover does with one transaction.
+    SetPolicy {
+        /// The alias that serves it.
+        alias: String,
+        /// The call that is served.
+        call: String,
+        /// The policy from now on, also of later runs.
+        policy: Policy,
+    },
+    /// Decide about a call in doubt, or about a transaction of a relay.
     Resolve {
         /// The alias that was called.
         alias: String,
@@ -160,7 +179,9 @@ pub enum Answer {
     Area(AreaSummary),
     /// To [`Query::Browse`].
     Browse(Page<BrowseRow>),
-    /// To [`Query::Resolve`].
+    /// To [`Query::Relays`].
+    Relays(Relays),
+    /// To [`Query::Resolve`] and [`Query::SetPolicy`].
     Resolved,
     /// To [`Query::Service`].
     Service(String),

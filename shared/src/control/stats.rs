@@ -44,6 +44,15 @@ pub struct AliasStats {
     pub held: u32,
     /// Calls in doubt now.
     pub in_doubt: u32,
+    /// Transactions of relays that are open now.
+    #[serde(default)]
+    pub relays: u32,
+    /// Of these, how many need an operator.
+    #[serde(default)]
+    pub relays_stuck: u32,
+    /// Calls that completed transactions keep, because the caller may still cancel them.
+    #[serde(default)]
+    pub relays_retained: u32,
     /// Calls made and not consumed yet.
     pub pending: u32,
     /// Requests sent again.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Policy;
+
 /// The environment variable that names the ticket's file.
 pub const TICKET_VARIABLE: &str = "PALIB_TICKET";
 
@@ -52,6 +54,10 @@ pub struct TicketAlias {
     pub trans_scope: String,
     /// Whether calls made by this alias are kept in its outbox.
     pub outbox: bool,
+    /// What a takeover does with transactions of this alias that it finds half done, unless the service says
+    /// otherwise for one of them.
+    #[serde(default)]
+    pub on_takeover: Policy,
     /// Settings of the service, from the cluster file.
     pub options: BTreeMap<String, serde_json::Value>,
 }

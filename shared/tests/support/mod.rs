@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use palib::Process;
 use palib::control::{
-    AliasRow, FromFtm, JoinTicket, MemberRow, MemberState, TableChange, TicketAlias, ToFtm,
+    AliasRow, FromFtm, JoinTicket, MemberRow, MemberState, Policy, TableChange, TicketAlias, ToFtm,
 };
 use palib::tls::{Authority, Grant, Identity};
 use palib::transport::{Endpoint, Link};
@@ -84,6 +84,7 @@ impl Ftm {
                     id_by_port: false,
                     trans_scope: "alias".to_owned(),
                     outbox: true,
+                    on_takeover: Policy::RollForward,
                     options: BTreeMap::new(),
                 })
                 .collect(),

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use palib::control::{
-    Answer, AreaSummary, AreaTable, BrowseRow, Event, OperatorAnswer, OperatorRequest, Page, Query, TableRow,
-    What,
+    Answer, AreaSummary, AreaTable, BrowseRow, Event, OperatorAnswer, OperatorRequest, Page, Query, Relays,
+    TableRow, What,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -129,7 +129,8 @@ impl Rig {
             Query::Table { .. } => Answer::Table(Page { rows: table_rows(), next: None }),
             Query::Area { alias } => Answer::Area(area(alias)),
             Query::Browse { table, .. } => Answer::Browse(Page { rows: records(table), next: None }),
-            Query::Resolve { .. } => Answer::Resolved,
+            Query::Relays { .. } => Answer::Relays(Relays::default()),
+            Query::Resolve { .. } | Query::SetPolicy { .. } => Answer::Resolved,
             Query::Service { .. } => Answer::Service("done".into()),
         };
         Some(Msg::Answered { ticket, answer: Ok(OperatorAnswer::Query(answer)) })
