@@ -56,6 +56,22 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn a_file_that_is_no_stable_area_ends_with_2_and_stays_as_it_is() {
+    let site = Site::new();
+    // As long as a real one, and shorter than its header.
+    for (name, bytes) in [("foreign.redb", vec![7; 65_536]), ("truncated.redb", b"redb".to_vec())] {
+        let path = site.path().join(name);
+        std::fs::write(&path, &bytes).expect("a writable folder");
+        let ran = site.palib(&["inspect", name]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(name) && ran.err.contains("not a readable stable area"), "{ran:?}");
+        assert_eq!(std::fs::read(&path).expect("it is still there"), bytes);
+    }
+    let missing = site.palib(&["inspect", "none.redb"]);
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+}
+
+#[test]
 fn nobody_who_calls_means_nothing_to_verify() {
     let site = Site::new();
     let file = site.file("still.toml", "name = \"still\"\n[aliases.counter]\nkind = \"counter\"\n");

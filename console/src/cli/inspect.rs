@@ -132,12 +132,15 @@ fn print(report: &Report) -> Result<(), Failure> {
 impl From<AreaError> for Failure {
     fn from(error: AreaError) -> Self {
         match error {
-            // The file is there and says something, and that is wrong.
-            AreaError::Damaged { .. } | AreaError::DamagedRecord { .. } => {
+            // It is a stable area, and what was found in it is wrong.
+            AreaError::DamagedRecord { .. } => {
                 eprintln!("palib: {error}");
                 Self::NotClean
             }
-            AreaError::BadQuestion(_) => Self::usage(error),
+            // It is none that this palib could read: nothing was found out about its content.
+            AreaError::Damaged { .. } | AreaError::OtherVersion { .. } | AreaError::BadQuestion(_) => {
+                Self::usage(error)
+            }
             _ => Self::environment(error),
         }
     }
