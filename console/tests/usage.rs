@@ -81,7 +81,7 @@ fn nobody_who_calls_means_nothing_to_verify() {
 }
 
 #[test]
-fn demos_are_listed_and_completions_are_printed() {
+fn demos_are_listed_and_completions_and_manual_pages_are_printed() {
     let site = Site::new();
     let demos = site.palib(&["demo", "--json"]).ok().json();
     assert!(
@@ -90,6 +90,15 @@ fn demos_are_listed_and_completions_are_printed() {
     );
     assert!(site.palib(&["completions", "bash"]).ok().out.contains("_palib"));
     assert!(site.palib(&["--help"]).ok().out.contains("Exit codes"));
+    assert!(site.palib(&["man"]).ok().out.contains(".TH palib 1"));
+    site.palib(&["man", "pages"]).ok();
+    for page in ["palib.1", "palib-run.1", "palib-man.1"] {
+        assert!(site.path().join("pages").join(page).is_file(), "{page} is missing");
+    }
+    assert!(
+        !site.path().join("pages/palib-keep.1").exists(),
+        "the parts that palib starts are nobody's to read"
+    );
 }
 
 #[test]

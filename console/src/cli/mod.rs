@@ -14,6 +14,7 @@ mod failure;
 mod inject;
 mod inspect;
 mod ls;
+mod man;
 mod output;
 mod parts;
 mod ps;
@@ -92,6 +93,8 @@ enum Command {
     Bench(bench::Bench),
     /// Completions for a shell
     Completions(completions::Completions),
+    /// The manual page, or the pages of all commands into a folder
+    Man(man::Man),
     /// The parts that palib starts by itself
     #[command(flatten)]
     Part(parts::Part),
@@ -159,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check(command) => command.run(context),
         Command::Bench(command) => block_on(command.run(context)),
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
         Command::Part(part) => return part.run(),
     };
     done.map(|()| ExitCode::SUCCESS)
