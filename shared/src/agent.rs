@@ -5,20 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::announced::connect_ftm;
 use crate::control::{FromFtm, TakeoverTiming, ToFtm};
 use crate::inspect;
 use crate::process::Shared;
-use crate::tls::Role;
 use crate::transport::Link;
 use crate::wire::Frame;
 
 /// How long the agent waits before it tries to reach the FTM again.
 const RETRY: Duration = Duration::from_millis(50);
-/// A handshake with an FTM that is there takes milliseconds; one that has just died never answers, and the next one
-/// may listen elsewhere.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Keeps the process in touch with its FTM until it is told to end. While no FTM can be reached, calls go on over
 /// the hints (R40).
@@ -50,15 +47,7 @@ fn announcement(shared: &Shared) -> Option<(u64, i64)> {
 
 async fn connect(shared: &Shared) -> Result<(Link, Option<(u64, i64)>), String> {
     let announced = announcement(shared);
-    let file = &shared.ticket.ftm_address_file;
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let address = text.trim().parse().map_err(|_| format!("{}: {text:?} is no address", file.display()))?;
-    let link = timeout(CONNECT_WITHIN, shared.endpoint.connect(address)).await;
-    let link = link.map_err(|_| format!("{address} does not answer"))?.map_err(|error| error.to_string())?;
-    if link.peer().role != Role::Ftm {
-        link.close("orders are taken from the FTM only");
-        return Err(format!("{address} is {}, not the FTM", link.peer().name));
-    }
+    let link = connect_ftm(&shared.endpoint, &shared.ticket.ftm_address_file).await?;
     // Not before recovery is done: who says that it is in service gets the mark (R10).
     let in_service = shared.memberships.iter().filter_map(|membership| {
         membership.in_service().map(|active| (membership.alias.0, active.incarnation.0))

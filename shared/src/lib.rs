@@ -25,6 +25,7 @@
 //! ```
 
 mod agent;
+mod announced;
 mod area;
 mod call;
 mod calling;
@@ -48,6 +49,7 @@ mod trace;
 pub mod transport;
 pub mod wire;
 
+pub use announced::connect_ftm;
 pub use area::{Area, AreaTxn};
 pub use call::Call;
 pub use client::{CallOptions, Client, Done, PendingCall};

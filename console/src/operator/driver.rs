@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palib::control::{Event, FromFtmToOperator, OperatorAnswer, OperatorRequest, ToFtmFromOperator};
-use palib::tls::{Identity, Role};
+use palib::tls::Identity;
 use palib::transport::{Endpoint, Link};
 use palib::wire::Frame;
 use parking_lot::Mutex;
@@ -21,8 +21,6 @@ const RETRY: Duration = Duration::from_millis(50);
 /// How often the driver looks whether the FTM it is linked to still lives: QUIC notices its death only at its idle
 /// time-out, seconds later.
 const LOOK: Duration = Duration::from_millis(200);
-/// A handshake with an FTM that is there takes milliseconds; one that is just ending never answers.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// The number under which subscriptions are asked for; their answers interest nobody.
 const SUBSCRIPTION: u64 = 0;
 
@@ -201,9 +199,6 @@ fn opened(shared: &Shared, link: &Link) {
 }
 
 async fn connect(folder: &StateFolder, endpoint: &mut Option<Endpoint>) -> Result<Link, String> {
-    let file = folder.ftm_address();
-    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let address = text.trim().parse().map_err(|_| format!("{}: {text:?} is no address", file.display()))?;
     let open = match endpoint {
         Some(open) => open,
         None => {
@@ -214,13 +209,7 @@ async fn connect(folder: &StateFolder, endpoint: &mut Option<Endpoint>) -> Resul
             endpoint.insert(bound.map_err(|error| error.to_string())?)
         }
     };
-    let link = timeout(CONNECT_WITHIN, open.connect(address)).await;
-    let link = link.map_err(|_| format!("{address} does not answer"))?.map_err(|error| error.to_string())?;
-    if link.peer().role != Role::Ftm {
-        link.close("only the FTM is asked");
-        return Err(format!("{address} is {}, not the FTM", link.peer().name));
-    }
-    Ok(link)
+    palib::connect_ftm(open, &folder.ftm_address()).await
 }
 
 async fn read(shared: &Shared, link: &Link) {
