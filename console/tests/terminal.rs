@@ -26,6 +26,10 @@ struct Seen {
 
 impl Console {
     fn open(arguments: &[&str]) -> Console {
+        Self::open_with(arguments, &[])
+    }
+
+    fn open_with(arguments: &[&str], environment: &[(&str, &str)]) -> Console {
         let state = tempfile::tempdir().unwrap();
         let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
@@ -35,6 +39,7 @@ impl Console {
         command.env("PALIB_STATE", state.path());
         command.env("LANG", "C.UTF-8");
         command.env("TERM", "xterm-256color");
+        environment.iter().for_each(|(name, value)| command.env(name, value));
         command.cwd(state.path());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -162,6 +167,16 @@ fn every_signal_that_ends_it_gives_the_terminal_back() {
     console.wait_for("demos");
     console.press("\u{3}");
     console.assert_given_back("^c");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_its_message_stays_to_be_read() {
+    let mut console = Console::open_with(&[], &[("PALIB_TEST_PANIC_AT_KEY", "1"), ("RUST_BACKTRACE", "0")]);
+    console.wait_for("demos");
+    console.press("j");
+    console.assert_given_back("a panic");
+    console.wait_for("a key was pressed");
+    assert!(!console.child.wait().unwrap().success());
 }
 
 #[test]

@@ -29,6 +29,10 @@ const TICK: Duration = Duration::from_millis(250);
 /// Messages taken in before a picture is drawn: a flood of events must not starve the keys.
 const BATCH_MAX: usize = 256;
 
+/// A test sets this in the console's environment: the first key then ends it with a panic. What must hold all the same is
+/// that the terminal is given back before the message is printed.
+const PANIC_AT_KEY: &str = "PALIB_TEST_PANIC_AT_KEY";
+
 /// What the console is started with.
 #[derive(Default)]
 pub struct TuiOptions {
@@ -148,6 +152,7 @@ impl Console<'_> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.app.size = Terminal::size();
+        let panic_at_key = std::env::var_os(PANIC_AT_KEY).is_some();
         let mut dirty = true;
         let mut last_frame = Instant::now() - FRAME;
         loop {
@@ -165,6 +170,7 @@ impl Console<'_> {
                 key = keys.next() => {
                     // A terminal that is gone can't be read; it ends the console as SIGHUP does.
                     let Some(Ok(event)) = key else { return Ok(Quit::AtOnce) };
+                    assert!(!panic_at_key, "{PANIC_AT_KEY} is set, and a key was pressed");
                     let wanted = terminal_message(event);
                     if let Some(msg) = wanted {
                         self.take(msg, &mut terminal)?;
