@@ -110,7 +110,7 @@ pub fn run(options: FtmOptions) -> Result<(), FtmError> {
         // Gone in good order: the keeper does not start it again.
         let _ = std::fs::remove_file(folder.ftm_address());
         let _ = std::fs::remove_file(folder.ftm_pid());
-        let _ = tokio::time::timeout(Duration::from_secs(1), ftm.endpoint.close()).await;
+        ftm.endpoint.close().await;
         Ok(())
     })
 }

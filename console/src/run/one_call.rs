@@ -124,6 +124,7 @@ pub async fn call(
         last: "nothing was sent yet".to_owned(),
     };
     let answered = tokio::time::timeout(deadline, calling.until_answered()).await;
+    let took = began.elapsed();
     calling.endpoint.close().await;
     match answered {
         Ok(Ok((outcome, redundant))) => Ok(CallReport {
@@ -134,7 +135,7 @@ pub async fn call(
             },
             redundant,
             sent: calling.request.attempt,
-            took: began.elapsed(),
+            took,
         }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(CallError::Unknown { id: calling.text, waited: deadline, last: calling.last }),

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use quinn::{AsyncUdpSocket, Connection, ReadExactError, RecvStream, Runtime, SendStream, TokioRuntime};
@@ -19,6 +20,9 @@ use crate::wire::{OPENING_BYTES, PROTOCOL_VERSION, decode_opening, encode_openin
 const HANDSHAKES_MAX: usize = 64;
 /// With so many handshakes under way, a peer must first show that it is where it says it is.
 const HANDSHAKES_BEFORE_VALIDATION: usize = 16;
+
+/// The notices of a close leave within the next turns of the connections' own tasks.
+const FAREWELL: Duration = Duration::from_millis(5);
 
 /// Where a process makes and takes links. Clones are the same endpoint.
 #[derive(Clone)]
@@ -129,11 +133,13 @@ impl Endpoint {
         *self.shared.on_refused.lock() = Some(Box::new(tell));
     }
 
-    /// Closes all links at once and waits until the peers can have been told. What was sent just before may be
+    /// Closes all links at once and gives the peers' notices the time to leave. What was sent just before may be
     /// lost; close a link itself first to be sure of it.
     pub async fn close(&self) {
         self.quinn.close(CloseCode::Done.into(), b"the peer's process ends");
-        self.quinn.wait_idle().await;
+        // QUIC would linger for three probe time-outs, most of a tenth of a second, in case a notice was lost. A peer
+        // that misses it learns of the end at its idle time-out.
+        let _ = tokio::time::timeout(FAREWELL, self.quinn.wait_idle()).await;
     }
 
     /// Begins the handshake with somebody who knocks, or turns it away.
