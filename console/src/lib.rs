@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod claims;
 pub mod cli;
 pub mod cluster;
 pub mod defect;

@@ -4,6 +4,7 @@ mod aliases;
 mod bench;
 mod call;
 mod check;
+mod claims;
 mod completions;
 mod console;
 mod context;
@@ -89,6 +90,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Judge a recorded history: exactly once and linearizable, or not and why
     Check(check::Check),
+    /// Play the claims and figures of the patent against real processes, and say which of them held
+    Claims(claims::Claims),
     /// Throughput, latency and blackout, each beside its limit
     Bench(bench::Bench),
     /// Completions for a shell
@@ -160,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Resolve(command) => block_on(command.run(context)),
         Command::Inspect(command) => command.run(context),
         Command::Check(command) => command.run(context),
+        Command::Claims(command) => block_on(command.run(context)),
         Command::Bench(command) => block_on(command.run(context)),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

@@ -268,12 +268,12 @@ fn progress_line(stage: &Stage, gathered: &Gathered, began: Instant) -> String {
 }
 
 /// Signals that end a run: everything it started must go down with it.
-struct Interrupts {
+pub(crate) struct Interrupts {
     signals: [tokio::signal::unix::Signal; 3],
 }
 
 impl Interrupts {
-    fn listen() -> Result<Self, RunError> {
+    pub(crate) fn listen() -> Result<Self, RunError> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).map_err(RunError::io(Path::new("signals")));
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
@@ -281,7 +281,7 @@ impl Interrupts {
         Ok(Self { signals: [interrupt?, terminate?, hangup?] })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.signals;
         tokio::select! {
             _ = interrupt.recv() => {}

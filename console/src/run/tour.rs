@@ -156,7 +156,7 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
 }
 
 /// Does what a step says. The inner error is a refusal, in words.
-async fn perform(stage: &mut Stage, action: &Action) -> Result<Result<String, String>, RunError> {
+pub(crate) async fn perform(stage: &mut Stage, action: &Action) -> Result<Result<String, String>, RunError> {
     let client = stage.client().clone();
     let request = match action {
         Action::Wait(span) => {
