@@ -47,6 +47,7 @@ pub mod stable;
 pub mod tls;
 mod trace;
 pub mod transport;
+mod turns;
 pub mod wire;
 
 pub use announced::connect_ftm;

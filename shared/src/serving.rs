@@ -1,29 +1,28 @@
 //! The server side of one alias in this process: feeds the protocol's server machine and does what it says.
 
+mod handlers;
+mod inbox;
 mod operator;
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use palib_core::ids::{AliasId, CallId, Incarnation};
+use palib_core::ids::{AliasId, CallId, Incarnation, Nanos};
 use palib_core::message::{Message, Outcome, Request};
 use palib_core::redundancy::{RedProcess as CoreRedProcess, Row, RowState};
 use palib_core::server::{Asker, Effect, Input, Note, Server, Settings, Then, Write};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
-use xxhash_rust::xxh3::xxh3_128;
 
-use crate::call::{Call, CallHome, Waited};
+use crate::call::Waited;
 use crate::client::rider;
 use crate::clock;
 use crate::control::{AliasStats, InDoubtDecision, TableRow, TakeoverTiming, What};
 use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
 use crate::process::Shared;
-use crate::service::{InDoubt, Service, outcome_of};
+use crate::service::Service;
 use crate::sink::end_process;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
 use crate::transport::Link;
@@ -63,13 +62,15 @@ pub(crate) struct ServeSide<S> {
     shared: Arc<Shared>,
     runtime: Handle,
     state: Mutex<State>,
-    /// Told when there are jobs to be submitted.
-    more_jobs: Arc<Notify>,
+    /// Told when there is something to do for [`work`].
+    work: Arc<Notify>,
 }
 
 struct State {
     core: Server<Bytes>,
     links: HashMap<u64, Link>,
+    /// Requests that were not looked at yet, in the order they came.
+    inbox: VecDeque<(Asker, Request<Bytes>)>,
     waits: HashMap<CallId, oneshot::Sender<Waited>>,
     /// The closure of the `Atomic` input that is being handled.
     closure: Option<AtomicClosure>,
@@ -100,6 +101,7 @@ impl<S: Service> ServeSide<S> {
                 calls_max: REQUESTS_IN_HAND_MAX,
             }),
             links: HashMap::new(),
+            inbox: VecDeque::new(),
             waits: HashMap::new(),
             closure: None,
             jobs: Vec::new(),
@@ -120,9 +122,9 @@ impl<S: Service> ServeSide<S> {
             shared,
             runtime,
             state: Mutex::new(state),
-            more_jobs: Arc::default(),
+            work: Arc::default(),
         });
-        side.runtime.spawn(submit(side.me.clone(), side.more_jobs.clone()));
+        side.runtime.spawn(inbox::work(side.me.clone(), side.work.clone()));
         side
     }
 
@@ -133,7 +135,10 @@ impl<S: Service> ServeSide<S> {
 
     /// Feeds one input and everything that follows from it at once.
     fn feed(&self, state: &mut State, input: Input<Bytes>) {
-        let now = clock::now();
+        self.feed_at(state, clock::now(), input);
+    }
+
+    fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
         state.todo.push_back(input);
         while let Some(input) = state.todo.pop_front() {
             let mut effects = std::mem::take(&mut state.effects);
@@ -201,7 +206,7 @@ impl<S: Service> ServeSide<S> {
         };
         state.jobs.push(Job { incarnation, writes, token });
         if state.jobs.len() == 1 {
-            self.more_jobs.notify_one();
+            self.work.notify_one();
         }
     }
 
@@ -256,75 +261,19 @@ impl<S: Service> ServeSide<S> {
             Note::Stale { id } => self.shared.trace.push(What::Stale { call: text(id), alias }),
         }
     }
-
-    fn execute(&self, id: CallId, body: Bytes) {
-        let me = self.me();
-        self.runtime.spawn(async move {
-            let call = Call { home: me.clone(), id, body };
-            let ended = AssertUnwindSafe(me.service.handle(call)).catch_unwind().await;
-            let input = match ended {
-                Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
-                Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
-            };
-            me.feed(&mut me.state.lock(), input);
-        });
-    }
-
-    fn call_handler(&self, id: CallId, index: u16, arg: Bytes, request: Bytes) {
-        self.shared.trace.push(What::RedundancyFound {
-            call: self.shared.directory.id_text(id),
-            alias: self.alias_name.clone(),
-            process_type: format!("HANDLER {index}"),
-        });
-        let me = self.me();
-        self.runtime.spawn(async move {
-            let call = Call { home: me.clone(), id, body: request };
-            let ended = AssertUnwindSafe(me.service.redundant(index, arg, call)).catch_unwind().await;
-            let outcome = match ended {
-                Ok(result) => outcome_of(result),
-                Err(panic) => Outcome::Failed(panic_text(panic.as_ref())),
-            };
-            me.feed(&mut me.state.lock(), Input::HandlerAnswered { id, outcome });
-        });
-    }
-
-    fn recover(&self, id: CallId, request: Bytes) {
-        let me = self.me();
-        self.runtime.spawn(async move {
-            let id_text = me.shared.directory.id_text(id);
-            let call = InDoubt { id_text: id_text.clone(), body: request };
-            let recovery = AssertUnwindSafe(me.service.recover(call, me.area.clone())).catch_unwind().await;
-            let recovery = recovery.unwrap_or(crate::Recovery::Unknown);
-            let how = match &recovery {
-                crate::Recovery::Completed(_) => Some("recovered: it was executed"),
-                crate::Recovery::NotExecuted => Some("recovered: it was not executed and runs now"),
-                crate::Recovery::Unknown => None,
-            };
-            if let Some(how) = how {
-                let alias = me.alias_name.clone();
-                me.shared.trace.push(What::Resolved { call: id_text, alias, how: how.to_owned() });
-            }
-            me.feed(&mut me.state.lock(), Input::Recovered { id, recovery: recovery.into() });
-        });
-    }
-
-    fn wait_for(&self, state: &mut State, id: CallId) -> oneshot::Receiver<Waited> {
-        let (tell, told) = oneshot::channel();
-        state.waits.insert(id, tell);
-        told
-    }
 }
 
 impl<S: Service> Serving for ServeSide<S> {
     fn requests(&self, link: &Link, requests: &mut Vec<Request<Bytes>>) {
         let mut state = self.state.lock();
+        let state = &mut *state;
         let asker = Asker(link.number());
         state.links.entry(asker.0).or_insert_with(|| link.clone());
-        for request in requests.drain(..) {
-            state.received += 1;
-            let digest = xxh3_128(&request.body);
-            self.feed(&mut state, Input::Request { asker, request, digest });
-        }
+        state.received += requests.len() as u64;
+        state.inbox.extend(requests.drain(..).map(|request| (asker, request)));
+        // What is over the limit is looked at now: then the reader of the link can't run ahead.
+        self.admit(state, state.inbox.len().saturating_sub(REQUESTS_IN_HAND_MAX));
+        self.work.notify_one();
     }
 
     fn link_gone(&self, link: u64) {
@@ -336,6 +285,7 @@ impl<S: Service> Serving for ServeSide<S> {
 
     fn committed(&self, jobs: Vec<Committed>) {
         let mut state = self.state.lock();
+        let now = clock::now();
         for Committed { token, outcome } in jobs {
             match token {
                 Token::Row(id) => {
@@ -343,9 +293,9 @@ impl<S: Service> Serving for ServeSide<S> {
                     if let Some(wait) = wait {
                         let _ = wait.send(outcome.clone());
                     }
-                    self.feed(&mut state, Input::Stable { id, outcome });
+                    self.feed_at(&mut state, now, Input::Stable { id, outcome });
                 }
-                Token::Block(id) => self.feed(&mut state, Input::StableBlock { id }),
+                Token::Block(id) => self.feed_at(&mut state, now, Input::StableBlock { id }),
                 Token::Outbox(_) | Token::Other(_) => {}
             }
         }
@@ -386,67 +336,4 @@ impl<S: Service> Serving for ServeSide<S> {
     fn stats(&self, stats: &mut AliasStats) {
         self.measure(stats);
     }
-}
-
-impl<S: Service> CallHome for ServeSide<S> {
-    fn area(&self) -> &Area {
-        &self.area
-    }
-
-    fn source_name(&self, id: CallId) -> String {
-        self.shared.directory.name(id.source)
-    }
-
-    fn id_text(&self, id: CallId) -> String {
-        self.shared.directory.id_text(id)
-    }
-
-    fn atomic(&self, id: CallId, run: AtomicClosure) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        state.closure = Some(run);
-        self.feed(&mut state, Input::Atomic { id });
-        if state.closure.take().is_some() {
-            // The machine asked for no commit: the call has an outcome already. The handler gets an error.
-            state.waits.remove(&id);
-        }
-        told
-    }
-
-    fn block(&self, id: CallId) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        self.feed(&mut state, Input::BlockRequest { id });
-        told
-    }
-
-    fn set_red_process(&self, id: CallId, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        self.feed(&mut state, Input::SetRedProcess { id, red });
-        told
-    }
-}
-
-/// Submits what is to be committed, until the side is gone.
-///
-/// Requests come in by the dozen, and each is a task. Submitted by each of them, the first would wake the writer,
-/// and the commit that it begins would leave all others to the next one: two commits where one does. This task
-/// runs after those that are ready already, so their jobs go into one commit; there is no timer.
-async fn submit<S: Service>(side: Weak<ServeSide<S>>, more_jobs: Arc<Notify>) {
-    loop {
-        more_jobs.notified().await;
-        let Some(side) = side.upgrade() else { return };
-        let jobs = std::mem::take(&mut side.state.lock().jobs);
-        for job in jobs {
-            side.area.store.submit(job);
-        }
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
-    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-    let text =
-        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
-    Bytes::from(format!("the service panicked: {text}"))
 }

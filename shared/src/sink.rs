@@ -7,11 +7,15 @@ use tokio::sync::Notify;
 
 use crate::membership::Membership;
 use crate::stable::{AreaError, Committed, Sink, Token};
+use crate::turns::let_others_run;
 
 /// The exit code of a process that was fenced: another member is in service.
 pub const EXIT_FENCED: i32 = 70;
 /// The exit code of a process whose stable area failed.
 pub const EXIT_STABLE_AREA: i32 = 74;
+
+/// Durable jobs that are handed over in one step.
+const JOBS_AT_ONCE: usize = 64;
 
 /// Hands what became durable to the side that asked for it.
 ///
@@ -33,8 +37,13 @@ impl AreaSink {
         tokio::spawn(async move {
             loop {
                 source.more.notified().await;
-                let jobs = std::mem::take(&mut *source.durable.lock());
-                hand_over(&membership, jobs);
+                let mut jobs = std::mem::take(&mut *source.durable.lock()).into_iter();
+                hand_over(&membership, jobs.by_ref().take(JOBS_AT_ONCE));
+                while jobs.len() > 0 {
+                    // So that the first answers are on their way while those behind them are made.
+                    let_others_run().await;
+                    hand_over(&membership, jobs.by_ref().take(JOBS_AT_ONCE));
+                }
             }
         });
         sink
@@ -58,10 +67,10 @@ impl Sink for AreaSink {
     }
 }
 
-fn hand_over(membership: &Membership, jobs: Vec<Committed>) {
+fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed>) {
     let Some(active) = membership.active() else { return };
     let mut calling = Vec::new();
-    let mut serving = Vec::with_capacity(jobs.len());
+    let mut serving = Vec::with_capacity(JOBS_AT_ONCE);
     for job in jobs {
         match job.token {
             Token::Row(_) | Token::Block(_) => serving.push(job),

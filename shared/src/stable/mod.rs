@@ -26,6 +26,11 @@ pub trait StableArea: Send + Sync + 'static {
     /// own: it only passes through the writer, which is how a heartbeat shows that the writer lives.
     fn submit(&self, job: Job);
 
+    /// Hands several jobs to the writer, in this order, and takes them out of `jobs`. With `more` it says that it
+    /// has others in its hands and will hand them over without waiting for anything, at the latest with a call
+    /// that says so: until then the writer applies what it has and does not commit it. For one submitter only.
+    fn submit_all(&self, jobs: &mut Vec<Job>, more: bool);
+
     /// Reads a row and the mark of its source.
     ///
     /// # Errors

@@ -147,6 +147,10 @@ impl StableArea for RedbArea {
         self.queue.push(job);
     }
 
+    fn submit_all(&self, jobs: &mut Vec<Job>, more: bool) {
+        self.queue.push_all(jobs, more);
+    }
+
     fn load(&self, key: SlotKey) -> Result<(Option<Row<Bytes>>, Option<Mark>), AreaError> {
         self.store.read(|snapshot| snapshot.load(key))
     }

@@ -1,7 +1,8 @@
 //! The one thread that writes an area: it takes everything that waits and makes one commit of it.
 //!
 //! There is no timer. What comes while a commit runs goes into the next one; waiting for more to come was measured
-//! and only loses.
+//! and only loses. One thing is waited for: whoever submits jobs may say that it has more in its hands. Then what
+//! has come is applied while the rest is being prepared on another processor, and one commit takes it all.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use ::redb::WriteTransaction;
 use palib_core::ids::Incarnation;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::batch::{Batch, Memory};
 use super::file::{panic_text, unix_ms};
@@ -26,6 +27,8 @@ use crate::stable::{AreaError, Committed, Job, Sink};
 const QUICK_REPAIR_BYTES: u64 = 4 * 1024 * 1024;
 /// The durations of so many commits are kept.
 const DURATIONS_MAX: usize = 1024;
+/// A commit with so many jobs is made, although more are coming: the first of them have waited long enough.
+const JOBS_AT_ONCE: usize = 1024;
 
 /// What waits to be written.
 #[derive(Default)]
@@ -37,6 +40,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct QueueState {
     jobs: Vec<Job>,
+    /// Who submitted last has more jobs in its hands.
+    more: bool,
     /// The writer waits to be woken.
     idle: bool,
     /// Nothing is taken any more.
@@ -46,10 +51,28 @@ struct QueueState {
 impl Queue {
     pub(super) fn push(&self, job: Job) {
         let mut state = self.state.lock();
+        if !state.closed {
+            state.jobs.push(job);
+            self.wake(state);
+        }
+    }
+
+    /// Puts jobs behind those that wait, and says whether more are on their way.
+    pub(super) fn push_all(&self, jobs: &mut Vec<Job>, more: bool) {
+        let mut state = self.state.lock();
         if state.closed {
+            jobs.clear();
             return;
         }
-        state.jobs.push(job);
+        state.jobs.append(jobs);
+        state.more = more;
+        // Who waits for jobs is not woken by the news that there will be some.
+        if !(state.jobs.is_empty() && more) {
+            self.wake(state);
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, QueueState>) {
         if std::mem::take(&mut state.idle) {
             // Woken without the lock, or it would run into it.
             drop(state);
@@ -63,19 +86,33 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Everything that waits; none once the queue is closed and empty. `spent` is used for what comes next.
-    fn take(&self, spent: Vec<Job>) -> Option<Vec<Job>> {
+    /// Waits for jobs, and puts all of them into `jobs`, which is empty. False once the queue is closed and empty.
+    fn take(&self, jobs: &mut Vec<Job>) -> bool {
         let mut state = self.state.lock();
-        loop {
-            if !state.jobs.is_empty() {
-                return Some(std::mem::replace(&mut state.jobs, spent));
-            }
+        while state.jobs.is_empty() {
             if state.closed {
-                return None;
+                return false;
             }
             state.idle = true;
             self.wake.wait(&mut state);
         }
+        std::mem::swap(&mut state.jobs, jobs);
+        true
+    }
+
+    /// Puts into `jobs`, which is empty, what else goes into the commit that is being prepared: what has come
+    /// meanwhile, and what is on its way. False if that is nothing.
+    fn take_more(&self, jobs: &mut Vec<Job>) -> bool {
+        let mut state = self.state.lock();
+        while state.jobs.is_empty() {
+            if !state.more || state.closed {
+                return false;
+            }
+            state.idle = true;
+            self.wake.wait(&mut state);
+        }
+        std::mem::swap(&mut state.jobs, jobs);
+        true
     }
 }
 
@@ -116,8 +153,8 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until the queue is closed, or until something goes wrong that must not be tried again.
     pub(super) fn run(mut self) -> Result<(), AreaError> {
-        let mut spent = Vec::new();
-        while let Some(mut jobs) = self.queue.take(spent) {
+        let mut jobs = Vec::new();
+        while self.queue.take(&mut jobs) {
             let began = Instant::now();
             let committed = match self.commit(&mut jobs) {
                 Ok(committed) => committed,
@@ -129,7 +166,6 @@ impl Writer {
             };
             self.durations.note(began.elapsed().as_micros().min(u128::from(u32::MAX)) as u32);
             self.sink.committed(committed);
-            spent = jobs;
         }
         Ok(())
     }
@@ -160,18 +196,24 @@ impl Writer {
         Ok(committed)
     }
 
+    /// Applies these jobs, and those that come while it does so or are announced.
     fn apply(&mut self, txn: &WriteTransaction, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
         let mut batch = Batch::new(self.store.file(), txn, &mut self.memory, unix_ms());
         let mut committed = Vec::with_capacity(jobs.len());
-        for job in jobs.drain(..) {
-            if job.incarnation != self.incarnation {
-                return Err(AreaError::Fenced { mine: job.incarnation.0, current: self.incarnation.0 });
+        loop {
+            for job in jobs.drain(..) {
+                if job.incarnation != self.incarnation {
+                    return Err(AreaError::Fenced { mine: job.incarnation.0, current: self.incarnation.0 });
+                }
+                let mut outcome = None;
+                for write in job.writes {
+                    outcome = batch.write(write)?.or(outcome);
+                }
+                committed.push(Committed { token: job.token, outcome });
             }
-            let mut outcome = None;
-            for write in job.writes {
-                outcome = batch.write(write)?.or(outcome);
+            if committed.len() >= JOBS_AT_ONCE || !self.queue.take_more(jobs) {
+                break;
             }
-            committed.push(Committed { token: job.token, outcome });
         }
         batch.finish(self.incarnation)?;
         Ok(committed)
