@@ -88,6 +88,7 @@ async fn session(shared: &Arc<Shared>, link: &Link, announced: Option<(u64, i64)
                     link.close("another FTM has announced itself");
                     return;
                 }
+                shared.trace.sampler.relax(crate::clock::monotonic_ns());
                 heart.clone().beat(shared, link);
             }
             () = shared.trace.more.notified() => send_events(shared, link),

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
-use palib_core::message::{Message, Outcome, Refusal};
+use palib_core::message::{Message, Outcome, Refusal, Request};
 use palib_core::resend::{CallState, Caller, Effect, Input, Pending, Rejection, Route, Settings, Write};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use crate::control::{AliasStats, ToFtm, What};
+use crate::control::{AliasStats, ToFtm};
 use crate::limits::{BODY_BYTES_MAX, WINDOW};
 use crate::process::Shared;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
@@ -66,7 +66,6 @@ pub(crate) type Consumption = oneshot::Receiver<Option<Outcome<Bytes>>>;
 /// A call that was started.
 pub(crate) struct Started {
     pub(crate) id: CallId,
-    pub(crate) target: AliasId,
     pub(crate) invoked_ns: u64,
     pub(crate) arrival: oneshot::Receiver<Arrival>,
 }
@@ -155,7 +154,7 @@ impl CallSide {
                 state.waits.insert(id, tell);
                 drop(state);
                 self.busy.notify_one();
-                Ok(Started { id, target, invoked_ns: invoked.0, arrival })
+                Ok(Started { id, invoked_ns: invoked.0, arrival })
             }
             Some(Err(reason)) => Err(Error::Rejected(reason)),
             None => Err(Error::Ended),
@@ -167,14 +166,14 @@ impl CallSide {
         let now = clock::now();
         let deadline = deadline.map(|after| Nanos(now.0 + after.as_nanos() as u64));
         let mut state = self.state.lock();
-        let found = state.core.call_view(id).map(|view| (view.call.invoked, view.call.target));
-        let Some((invoked, target)) = found else {
+        let found = state.core.call_view(id).map(|view| view.call.invoked);
+        let Some(invoked) = found else {
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
         };
         let (tell, arrival) = oneshot::channel();
         state.waits.insert(id, tell);
         self.feed_at(&mut state, now, Input::Await { id, deadline });
-        Ok(Started { id, target, invoked_ns: invoked.0, arrival })
+        Ok(Started { id, invoked_ns: invoked.0, arrival })
     }
 
     /// The calls that are pending: made, and not consumed.
@@ -214,6 +213,7 @@ impl CallSide {
         for message in messages.drain(..) {
             match message {
                 Message::Answer { id, outcome, .. } => {
+                    self.trace_answer(&state, id, now);
                     self.feed_at(&mut state, now, Input::Answer { id, outcome })
                 }
                 Message::Refused { id, refusal } => {
@@ -301,12 +301,8 @@ impl CallSide {
             Effect::Send { port, request } => {
                 if request.attempt > 0 {
                     state.resent += 1;
-                    self.shared.trace.push(What::Resent {
-                        call: self.shared.directory.id_text(request.id),
-                        target: self.shared.directory.name(request.target),
-                        attempt: request.attempt,
-                    });
                 }
+                self.trace_sending(state, &request, port);
                 if !self.shared.send(port, Message::Request(request)) {
                     state.todo.push_back(Input::PortGone { port });
                 }
@@ -315,10 +311,32 @@ impl CallSide {
             Effect::Deliver { id, outcome } => {
                 self.arrive(state, id, Arrival::Outcome { outcome, returned_ns: now.0 });
             }
-            Effect::Refused { id, refusal } => self.arrive(state, id, Arrival::Refused(refusal)),
+            Effect::Refused { id, refusal } => {
+                self.shared.trace.sampler.ends(id);
+                self.arrive(state, id, Arrival::Refused(refusal));
+            }
             Effect::DeadlinePassed { id } => self.arrive(state, id, Arrival::DeadlinePassed),
             // Whoever waits learns it because the sender of the arrival is dropped.
             Effect::NotPending { id } => drop(state.waits.remove(&id)),
+        }
+    }
+
+    fn trace_sending(&self, state: &State, request: &Request<Bytes>, port: PortId) {
+        if request.attempt == 0 {
+            return self.shared.trace_asked(request, port, self.outbox);
+        }
+        // What a predecessor first sent, this process can't tell of.
+        let own = state.core.call_view(request.id).filter(|_| request.born == self.incarnation);
+        self.shared.trace_resent(request, port, own.map(|view| view.call.invoked.0), self.outbox);
+    }
+
+    fn trace_answer(&self, state: &State, id: CallId, now: Nanos) {
+        if self.shared.trace.sampler.traces(id)
+            && let Some(view) = state.core.call_view(id)
+            && view.state == CallState::Waiting
+        {
+            let us = now.0.saturating_sub(view.call.invoked.0) / 1000;
+            self.shared.trace_returned(id, view.call.target, us);
         }
     }
 

@@ -67,6 +67,13 @@ impl Directory {
         self.table.read().addresses.get(&port).copied()
     }
 
+    /// The process that holds a port.
+    pub(crate) fn process(&self, port: PortId) -> Option<String> {
+        let table = self.table.read();
+        let mut members = table.rows.values().flat_map(|row| &row.members);
+        members.find(|member| member.port == port.0).map(|member| member.process.clone())
+    }
+
     /// The addresses of all members of an alias: callers keep warm links to all of them.
     pub(crate) fn addresses(&self, alias: AliasId) -> Vec<SocketAddr> {
         let table = self.table.read();

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange, What};
+use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange};
 use crate::directory::Directory;
 use crate::links::{self, Links};
 use crate::membership::Membership;
@@ -266,14 +266,6 @@ impl Shared {
         }
     }
 
-    /// Traces an ordinary call now and then.
-    pub(crate) fn sample(&self, id: palib_core::ids::CallId, target: AliasId, us: u64, now_ns: u64) {
-        if self.trace.samples(now_ns) {
-            let (call, target) = (self.directory.id_text(id), self.directory.name(target));
-            self.trace.push(What::Call { call, target, us });
-        }
-    }
-
     /// A grant of transIds of the process's own.
     pub(crate) fn next_process_grant(&self) -> u64 {
         self.process_grants.fetch_add(1, Ordering::Relaxed) * TRANS_GRANT
@@ -304,6 +296,7 @@ impl Shared {
             cpu_ms: cpu.tv_sec as u64 * 1000 + cpu.tv_nsec as u64 / 1_000_000,
             links: self.links.count() as u32,
             events_dropped: self.trace.dropped(),
+            traced_one_in: self.trace.sampler.one_in(),
             aliases: self.memberships.iter().map(|membership| membership.stats()).collect(),
         }
     }

@@ -25,6 +25,7 @@ use crate::process::Shared;
 use crate::service::Service;
 use crate::sink::end_process;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
+use crate::steps::Durable;
 use crate::transport::Link;
 use crate::{Area, Result};
 
@@ -231,6 +232,7 @@ impl<S: Service> ServeSide<S> {
             });
         }
         if let Some(link) = state.links.get(&asker.0) {
+            self.shared.trace_answered(id, &self.alias_name, &link.peer().name, redundant);
             let _ = link.send_message(&Message::Answer { id, outcome, redundant });
         }
         if !state.answered {
@@ -269,6 +271,9 @@ impl<S: Service> Serving for ServeSide<S> {
         let state = &mut *state;
         let asker = Asker(link.number());
         state.links.entry(asker.0).or_insert_with(|| link.clone());
+        for request in requests.iter() {
+            self.shared.trace_received(request, &self.alias_name, &link.peer().name);
+        }
         state.received += requests.len() as u64;
         state.inbox.extend(requests.drain(..).map(|request| (asker, request)));
         // What is over the limit is looked at now: then the reader of the link can't run ahead.
@@ -289,13 +294,17 @@ impl<S: Service> Serving for ServeSide<S> {
         for Committed { token, outcome } in jobs {
             match token {
                 Token::Row(id) => {
+                    self.shared.trace_stable(id, &self.alias_name, Durable::Outcome);
                     let wait = state.waits.remove(&id);
                     if let Some(wait) = wait {
                         let _ = wait.send(outcome.clone());
                     }
                     self.feed_at(&mut state, now, Input::Stable { id, outcome });
                 }
-                Token::Block(id) => self.feed_at(&mut state, now, Input::StableBlock { id }),
+                Token::Block(id) => {
+                    self.shared.trace_stable(id, &self.alias_name, Durable::Block);
+                    self.feed_at(&mut state, now, Input::StableBlock { id });
+                }
                 Token::Outbox(_) | Token::Other(_) => {}
             }
         }

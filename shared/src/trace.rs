@@ -9,9 +9,7 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::control::{Event, What};
 use crate::limits::EVENTS_QUEUED_MAX;
-
-/// Ordinary calls are traced at most once in this many nanoseconds.
-const SAMPLE_EVERY_NS: u64 = 50_000_000;
+use crate::sampling::Sampler;
 
 /// The events of one process that the FTM has not got yet.
 pub(crate) struct Trace {
@@ -19,7 +17,7 @@ pub(crate) struct Trace {
     queue: Mutex<VecDeque<Event>>,
     seq: AtomicU64,
     dropped: AtomicU64,
-    sampled_at: AtomicU64,
+    pub(crate) sampler: Sampler,
     pub(crate) more: Notify,
 }
 
@@ -30,17 +28,23 @@ impl Trace {
             queue: Mutex::new(VecDeque::new()),
             seq: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            sampled_at: AtomicU64::new(0),
+            sampler: Sampler::new(),
             more: Notify::new(),
         }
     }
 
     /// Queues an event. If the queue is full the oldest one is dropped and counted.
     pub(crate) fn push(&self, what: What) {
+        self.push_at(clock::monotonic_ns(), what);
+    }
+
+    /// The same for something that happened earlier, and turned out only now to be worth telling.
+    pub(crate) fn push_at(&self, at_ns: u64, what: What) {
+        let ago_ms = clock::monotonic_ns().saturating_sub(at_ns) / 1_000_000;
         let event = Event {
             seq: self.seq.fetch_add(1, Ordering::Relaxed),
-            at_ns: clock::monotonic_ns(),
-            unix_ms: clock::unix_ms(),
+            at_ns,
+            unix_ms: clock::unix_ms() - ago_ms,
             process: self.process.clone(),
             what,
         };
@@ -52,13 +56,6 @@ impl Trace {
         queue.push_back(event);
         drop(queue);
         self.more.notify_one();
-    }
-
-    /// Whether an ordinary call that ended now should be traced.
-    pub(crate) fn samples(&self, now_ns: u64) -> bool {
-        let last = self.sampled_at.load(Ordering::Relaxed);
-        now_ns.saturating_sub(last) >= SAMPLE_EVERY_NS
-            && self.sampled_at.compare_exchange(last, now_ns, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Takes what is queued.

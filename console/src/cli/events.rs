@@ -21,6 +21,9 @@ pub(super) struct Events {
     /// Measurements too
     #[arg(long)]
     stats: bool,
+    /// The steps of sampled calls too: sent, received, executed, durable, answered
+    #[arg(long)]
+    steps: bool,
     /// Only events in whose line this text occurs
     #[arg(long, default_value = "", hide_default_value = true)]
     grep: String,
@@ -58,6 +61,7 @@ impl Events {
 
     fn wanted(&self, event: &Event) -> bool {
         (self.stats || !matches!(event.what, What::Stats(_)))
+            && (self.steps || !world::is_step(&event.what))
             && (self.grep.is_empty() || text(event).contains(&self.grep))
     }
 }

@@ -12,12 +12,18 @@ use std::thread;
 use palib::control::{Event, FromFtmToOperator, What};
 use palib::transport::Link;
 
+use crate::world::is_step;
+
 /// Events kept in memory, measurements apart.
 const KEPT_MAX: usize = 100_000;
 /// Measurements kept in memory: they come several times a second from each process and age fast.
 const STATS_KEPT_MAX: usize = 4_000;
+/// Steps of sampled calls kept in memory.
+const STEPS_KEPT_MAX: usize = 20_000;
 /// Events in one frame to an operator.
 const BATCH_MAX: usize = 200;
+/// Events in one answer: more would not fit into a frame.
+const NEWEST_MAX: usize = 8_000;
 /// How much of the end of the file a restarted FTM reads back.
 const READ_BACK_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -26,6 +32,7 @@ pub(crate) struct EventLog {
     next: u64,
     kept: VecDeque<Arc<Event>>,
     stats: VecDeque<Arc<Event>>,
+    steps: VecDeque<Arc<Event>>,
     file: mpsc::Sender<Arc<Event>>,
     followers: BTreeMap<u64, Link>,
     fresh: Vec<Arc<Event>>,
@@ -36,14 +43,18 @@ impl EventLog {
     /// file has, whichever is higher.
     pub(crate) fn open(path: &Path, floor: u64) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let kept = read_back(&mut file)?;
-        let next = kept.back().map_or(0, |event| event.seq + 1).max(floor);
+        let events = read_back(&mut file)?;
+        let next = events.back().map_or(0, |event| event.seq + 1).max(floor);
+        let (mut steps, kept): (VecDeque<_>, _) =
+            events.into_iter().partition(|event: &Arc<Event>| is_step(&event.what));
+        steps.drain(..steps.len().saturating_sub(STEPS_KEPT_MAX));
         let (send, receive) = mpsc::channel();
         thread::Builder::new().name("events".into()).spawn(move || write_lines(&receive, file))?;
         Ok(Self {
             next,
             kept,
             stats: VecDeque::new(),
+            steps,
             file: send,
             followers: BTreeMap::new(),
             fresh: Vec::new(),
@@ -55,7 +66,7 @@ impl EventLog {
         self.next
     }
 
-    /// Events that are kept, measurements apart, oldest first.
+    /// Events that are kept, measurements and steps apart, oldest first.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Event> {
         self.kept.iter().map(AsRef::as_ref)
     }
@@ -66,8 +77,12 @@ impl EventLog {
         self.next += 1;
         let event = Arc::new(event);
         let is_stats = matches!(event.what, What::Stats(_));
-        let (kept, most) =
-            if is_stats { (&mut self.stats, STATS_KEPT_MAX) } else { (&mut self.kept, KEPT_MAX) };
+        // Each has room of its own: what comes by the hundred must not push out what comes once.
+        let (kept, most) = match &event.what {
+            What::Stats(_) => (&mut self.stats, STATS_KEPT_MAX),
+            what if is_step(what) => (&mut self.steps, STEPS_KEPT_MAX),
+            _ => (&mut self.kept, KEPT_MAX),
+        };
         kept.push_back(event.clone());
         if kept.len() > most {
             kept.pop_front();
@@ -118,14 +133,17 @@ impl EventLog {
         };
         let mut events = after(&self.kept);
         events.append(&mut after(&self.stats));
+        events.append(&mut after(&self.steps));
         events.sort_by_key(|event| event.seq);
         events
     }
 
-    /// The newest of them.
+    /// So many of the newest, and the measurements and steps that came since the first of them.
     pub(crate) fn newest(&self, from_seq: u64, limit: usize) -> Vec<Event> {
-        let mut events = self.since(from_seq);
-        events.drain(..events.len().saturating_sub(limit));
+        let kept_from = self.kept.len().saturating_sub(limit);
+        let first = self.kept.get(kept_from).map_or(from_seq, |event| event.seq.max(from_seq));
+        let mut events = self.since(first);
+        events.drain(..events.len().saturating_sub(NEWEST_MAX));
         events
     }
 }
@@ -200,6 +218,26 @@ mod tests {
         assert_eq!(log.kept().map(|event| event.seq).collect::<Vec<_>>(), [5, 6]);
         assert_eq!(log.next(), 7);
         assert_eq!(log.newest(0, 1)[0].seq, 6);
+    }
+
+    #[test]
+    fn steps_of_calls_push_out_nothing_and_number_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mut log = EventLog::open(&path, 0).unwrap();
+        let step =
+            || Event { what: What::Executing { call: "a/i1/1".into(), alias: "b".into() }, ..event("") };
+        log.add(event("a"));
+        (0..STEPS_KEPT_MAX + 5).for_each(|_| log.add(step()));
+        log.add(event("b"));
+        assert_eq!(log.kept().count(), 2);
+        assert_eq!(log.newest(0, 1).len(), 1, "steps before the newest are not asked for");
+        let next = log.next();
+        log.add(step());
+        wait_for_lines(&path, STEPS_KEPT_MAX + 8);
+        drop(log);
+        let log = EventLog::open(&path, 0).unwrap();
+        assert_eq!((log.kept().count(), log.next()), (2, next + 1), "a step was last");
     }
 
     #[test]

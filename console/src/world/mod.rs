@@ -402,10 +402,25 @@ impl ProcessView {
     }
 }
 
-/// Whether an event is one of the many that only measure: they are not stepped through, counted or listed.
+/// Whether an event is one of the many that only measure or sample: they are not counted or listed, and only the
+/// sequence chart shows them.
 #[must_use]
 pub fn is_measurement(what: &What) -> bool {
-    matches!(what, What::Stats(_) | What::Call { .. })
+    matches!(what, What::Stats(_)) || is_step(what)
+}
+
+/// Whether an event is an ordinary step of a sampled call.
+#[must_use]
+pub fn is_step(what: &What) -> bool {
+    matches!(
+        what,
+        What::Asked { .. }
+            | What::Received { .. }
+            | What::Executing { .. }
+            | What::Stable { .. }
+            | What::Answered { .. }
+            | What::Call { .. }
+    )
 }
 
 fn life_of(state: MemberState) -> Life {

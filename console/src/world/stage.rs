@@ -71,7 +71,12 @@ impl Stage {
         );
         stage.say(
             "caller-1",
-            What::Resent { call: "caller/i1/118".into(), target: "counter".into(), attempt: 1 },
+            What::Resent {
+                call: "caller/i1/118".into(),
+                target: "counter".into(),
+                attempt: 1,
+                to: String::new(),
+            },
         );
         stage.wait(1).say(
             "counter-2",
@@ -84,6 +89,34 @@ impl Stage {
         let timing = TakeoverTiming { first_reply_us: Some(900), blackout_us: Some(3270), ..timing };
         stage.say("ftm", What::FirstReply { alias: "counter".into(), incarnation: 2, timing });
         stage
+    }
+
+    /// `caller-1` calls the counter in `process`.
+    pub(crate) fn asked(&mut self, call: &str, process: &str) -> &mut Stage {
+        self.say(
+            "caller-1",
+            What::Asked { call: call.into(), target: "counter".into(), to: process.into(), outbox: true },
+        )
+    }
+
+    /// A request comes to a counter.
+    pub(crate) fn received(&mut self, call: &str, process: &str, attempt: u32) -> &mut Stage {
+        let (alias, from) = ("counter".into(), "caller-1".into());
+        self.say(process, What::Received { call: call.into(), alias, from, attempt })
+    }
+
+    /// A counter executes a request, and its outcome is durable.
+    pub(crate) fn executed(&mut self, call: &str, process: &str) -> &mut Stage {
+        self.say(process, What::Executing { call: call.into(), alias: "counter".into() });
+        let what = "outcome".into();
+        self.wait(2).say(process, What::Stable { call: call.into(), alias: "counter".into(), what })
+    }
+
+    /// A counter answers, and `caller-1` gets it.
+    pub(crate) fn answered(&mut self, call: &str, process: &str, redundant: bool, us: u64) -> &mut Stage {
+        let (alias, to) = ("counter".into(), "caller-1".into());
+        self.say(process, What::Answered { call: call.into(), alias, to, redundant });
+        self.wait(1).say("caller-1", What::Call { call: call.into(), target: "counter".into(), us })
     }
 
     pub(crate) fn wait(&mut self, ms: u64) -> &mut Stage {
@@ -126,6 +159,48 @@ impl Stage {
         }
         self
     }
+}
+
+/// A call whose server is killed between effect and reply; another one goes by in peace before it.
+pub(crate) fn chart_story() -> Stage {
+    let (peaceful, struck) = ("caller/i1/119", "caller/i1/120");
+    let mut stage = Stage::counter();
+    stage.wait(300).asked(peaceful, "counter-1").wait(1).received(peaceful, "counter-1", 0);
+    stage.executed(peaceful, "counter-1").answered(peaceful, "counter-1", false, 4100);
+    stage.wait(200).asked(struck, "counter-1").wait(1).received(struck, "counter-1", 0);
+    stage.executed(struck, "counter-1");
+    stage.wait(1).say("ftm", What::Defect { id: "K1".into(), spec: "kill counter-1".into() });
+    let how = "SIGKILL".into();
+    stage.wait(1).say("ftm", What::Exited { name: "counter-1".into(), pid: 4103, how, ordered: true });
+    stage.say(
+        "ftm",
+        What::TakeoverStarted {
+            alias: "counter".into(),
+            incarnation: 2,
+            from: Some("counter-1".into()),
+            to: "counter-2".into(),
+            cause: "killed".into(),
+        },
+    );
+    stage.wait(41).say(
+        "ftm",
+        What::InService {
+            alias: "counter".into(),
+            incarnation: 2,
+            member: "counter-2".into(),
+            timing: TakeoverTiming::default(),
+        },
+    );
+    let (call, target, to) = (struck.into(), "counter".into(), "counter-2".into());
+    stage.say("caller-1", What::Resent { call, target, attempt: 1, to });
+    stage.wait(1).received(struck, "counter-2", 1);
+    let process_type = "AUTO_REPLY".into();
+    stage.say(
+        "counter-2",
+        What::RedundancyFound { call: struck.into(), alias: "counter".into(), process_type },
+    );
+    stage.answered(struck, "counter-2", true, 48_000);
+    stage
 }
 
 /// A row as the FTM would tell it.

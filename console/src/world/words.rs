@@ -42,6 +42,7 @@ pub fn describe(process: &str, what: &What) -> Words {
         .or_else(|| call(what))
         .or_else(|| relay(what))
         .or_else(|| rollback(what))
+        .or_else(|| step(what))
         .unwrap_or_else(|| other(process, what))
 }
 
@@ -113,8 +114,10 @@ fn service(what: &What) -> Option<Words> {
 
 fn call(what: &What) -> Option<Words> {
     match what {
-        What::Resent { call, target, attempt } => {
-            words(Tone::Plain, "resend", call, format!("sent to {target} again, attempt {}", attempt + 1))
+        What::Resent { call, target, attempt, to } => {
+            let member = if to.is_empty() { String::new() } else { format!(" at {to}") };
+            let text = format!("sent to {target}{member} again, attempt {}", attempt + 1);
+            words(Tone::Plain, "resend", call, text)
         }
         What::RedundancyFound { call, alias, process_type } => {
             words(Tone::Good, "redundant", call, format!("known to {alias}: {process_type}, not run again"))
@@ -127,9 +130,6 @@ fn call(what: &What) -> Option<Words> {
         }
         What::Resolved { call, alias, how } => {
             words(Tone::Good, "in doubt", call, format!("decided at {alias}: {how}"))
-        }
-        What::Call { call, target, us } => {
-            words(Tone::Past, "call", call, format!("answered by {target} in {}", duration_us(*us)))
         }
         _ => None,
     }
@@ -191,6 +191,34 @@ fn rollback(what: &What) -> Option<Words> {
         What::Stuck { call, why, .. } => words(Tone::Bad, "stuck", call, format!("needs you: {why}")),
         _ => None,
     }
+}
+
+/// The ordinary steps of a call.
+fn step(what: &What) -> Option<Words> {
+    let from_alias = |process: &str, alias: &str| {
+        if process.is_empty() { alias.to_owned() } else { format!("{alias} at {process}") }
+    };
+    let (kind, call, text) = match what {
+        What::Asked { call, target, to, outbox } => {
+            let outbox = if *outbox { ", in the outbox before" } else { "" };
+            ("send", call, format!("sent to {}{outbox}", from_alias(to, target)))
+        }
+        What::Received { call, alias, from, attempt } => {
+            let again = if *attempt > 0 { format!(", attempt {}", attempt + 1) } else { String::new() };
+            ("receive", call, format!("came to {alias} from {from}{again}"))
+        }
+        What::Executing { call, alias } => ("execute", call, format!("given to the service of {alias}")),
+        What::Stable { call, alias, what } => ("stable", call, format!("{what} durable at {alias}")),
+        What::Answered { call, alias, to, redundant } => {
+            let how = if *redundant { "from the table" } else { "after execution" };
+            ("answer", call, format!("answered by {alias} to {to}, {how}"))
+        }
+        What::Call { call, target, us } => {
+            ("call", call, format!("answered by {target} in {}", duration_us(*us)))
+        }
+        _ => return None,
+    };
+    words(Tone::Past, kind, call, text)
 }
 
 fn other(process: &str, what: &What) -> Words {

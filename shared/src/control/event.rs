@@ -177,6 +177,9 @@ pub enum What {
         target: String,
         /// How often it was sent before.
         attempt: u32,
+        /// The process it was sent to; empty if that is not known.
+        #[serde(default)]
+        to: String,
     },
     /// A request was recognised as redundantly sent.
     RedundancyFound {
@@ -373,7 +376,59 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// A sampled call: where its time went.
+    /// A request was sent for the first time.
+    ///
+    /// This and the following steps of a call are told of every call at a low rate, of a sample of the calls under
+    /// load (the same ones in all processes), and of a call that was sent again.
+    Asked {
+        /// The call.
+        call: String,
+        /// The alias called.
+        target: String,
+        /// The process it was sent to; empty if that is not known.
+        to: String,
+        /// Whether it lay in the caller's outbox, durably, before it was sent.
+        outbox: bool,
+    },
+    /// A request came in.
+    Received {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// The process it came from.
+        from: String,
+        /// How often that process had sent it before.
+        attempt: u32,
+    },
+    /// A request was given to the service.
+    Executing {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+    },
+    /// Something of a call became durable in the stable area of the alias that serves it.
+    Stable {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// What: `roll-forward point` or `outcome`.
+        what: String,
+    },
+    /// An outcome was sent.
+    Answered {
+        /// The call.
+        call: String,
+        /// The alias called.
+        alias: String,
+        /// The process it was sent to.
+        to: String,
+        /// Whether it came from the redundancy table.
+        redundant: bool,
+    },
+    /// The outcome of a call came back to its caller.
     Call {
         /// The call.
         call: String,

@@ -19,6 +19,10 @@ pub struct NodeStats {
     pub links: u32,
     /// Events dropped because the queue to the FTM was full, so far.
     pub events_dropped: u64,
+    /// Of the calls that pass through, one in so many is traced step by step (re-sent ones always, as far as there
+    /// are not too many at once); 1 means every call.
+    #[serde(default)]
+    pub traced_one_in: u64,
     /// Per alias.
     pub aliases: Vec<AliasStats>,
 }

@@ -19,6 +19,7 @@ use crate::stable::AtomicClosure;
 
 impl<S: Service> ServeSide<S> {
     pub(super) fn execute(&self, id: CallId, body: Bytes) {
+        self.shared.trace_executing(id, &self.alias_name);
         let me = self.me();
         self.runtime.spawn(async move {
             let call = Call { home: me.clone(), id, body };
