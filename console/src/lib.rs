@@ -12,6 +12,7 @@ pub mod history;
 pub mod keeper;
 pub mod operator;
 pub mod run;
+pub mod sequence;
 pub mod state;
 pub mod tui;
 pub mod units;
