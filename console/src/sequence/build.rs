@@ -35,20 +35,22 @@ impl Chart {
         let calls = wish.follow.as_ref().map_or_else(Vec::new, |call| family(call, events.clone()));
         let mut told: Vec<&Event> = events.filter(|event| is_drawn(&event.what)).collect();
         told.sort_by_key(|event| (event.at_ns, event.seq));
-        let (mut seen, standing) = walk(&told, &calls, start, wish);
+        // Of everything, what is left out is not even drawn: there may be hundreds of steps for each that is shown.
+        let first = if calls.is_empty() { told.len().saturating_sub(2 * wish.steps_max) } else { 0 };
+        let (mut seen, standing) = walk(&told, first, &calls, start);
         pair(&mut seen);
         if !calls.is_empty() {
             let involved = involved(&seen, &standing);
             seen.retain(|seen| call_of(&seen.event.what).is_some() || seen.concerns(&involved));
         }
-        let before = if calls.is_empty() { told.len() } else { seen.len() };
-        seen.drain(..seen.len().saturating_sub(wish.steps_max));
+        let surplus = seen.len().saturating_sub(wish.steps_max);
+        seen.drain(..surplus);
+        let left_out = surplus + told[..first].iter().filter(|event| has_a_line(&event.what)).count();
         let lanes = lanes(&seen, &standing, now, wish, !calls.is_empty());
         let names: Vec<&str> = lanes.iter().map(|lane| lane.process.as_str()).collect();
         let end_ns = told.last().map_or(0, |event| event.at_ns);
         let blackouts = standing.blackouts(end_ns);
         let stands = stands(&told, &seen, &names, start);
-        let left_out = before.saturating_sub(seen.len());
         let zero_ns = seen.first().map_or(0, |seen| zero_of(seen.event, now.zero_unix_ms));
         let mut lines = Vec::new();
         let mut last: Option<(u64, Vec<Stand>)> = None;
@@ -66,13 +68,19 @@ impl Chart {
     }
 }
 
+/// Whether an event has a line of its own, rather than only changing how the lanes are.
+fn has_a_line(what: &What) -> bool {
+    use What::{Alias, AliasGone, FirstReply, Joined, Stopping};
+    !matches!(what, Alias { .. } | AliasGone { .. } | FirstReply { .. } | Joined { .. } | Stopping { .. })
+}
+
 /// Whether an event may be seen in a chart at all.
 fn is_drawn(what: &What) -> bool {
     !matches!(what, What::Stats(_) | What::Log { .. } | What::Refused { .. } | What::FtmStarted { .. })
 }
 
 /// The steps that are wanted, and who is how after the last of them.
-fn walk<'a>(told: &[&'a Event], calls: &[String], start: &World, wish: &Wish) -> (Vec<Seen<'a>>, Standing) {
+fn walk<'a>(told: &[&'a Event], first: usize, calls: &[String], start: &World) -> (Vec<Seen<'a>>, Standing) {
     let is_ours =
         |event: &Event| call_of(&event.what).is_some_and(|call| calls.iter().any(|our| our == call));
     let mut times = told.iter().filter(|event| is_ours(event)).map(|event| event.at_ns);
@@ -80,10 +88,8 @@ fn walk<'a>(told: &[&'a Event], calls: &[String], start: &World, wish: &Wish) ->
     let ended = told
         .iter()
         .any(|event| matches!(&event.what, What::Call { call, .. } if calls.first() == Some(call)));
-    let until_ns = if ended { times.last().unwrap_or(u64::MAX) } else { u64::MAX };
-    // Of everything, what is left out is not even drawn: there may be hundreds of steps for each that is shown.
-    let first = if calls.is_empty() { told.len().saturating_sub(2 * wish.steps_max) } else { 0 };
-    let mut standing = Standing::of(start);
+    let until_ns = if ended { times.next_back().unwrap_or(from_ns) } else { u64::MAX };
+    let mut standing = Standing::of(start, told);
     let mut seen = Vec::new();
     for (place, event) in told.iter().enumerate() {
         let is_wanted = match call_of(&event.what) {
@@ -202,7 +208,7 @@ impl Seen<'_> {
 
 /// How each lane is after each step.
 fn stands(told: &[&Event], seen: &[Seen<'_>], lanes: &[&str], start: &World) -> Vec<Vec<Stand>> {
-    let mut standing = Standing::of(start);
+    let mut standing = Standing::of(start, told);
     let mut next = 0;
     let mut out = Vec::with_capacity(seen.len());
     for step in seen {

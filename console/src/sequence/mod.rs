@@ -19,7 +19,7 @@ use crate::world::{Role, Tone};
 pub use calls::{call_of, family};
 pub use mermaid::mermaid;
 pub use shiviz::shiviz;
-pub use svg::{inline, svg};
+pub use svg::{STYLE, inline, svg, tone_class};
 
 /// What a chart is wanted of.
 #[derive(Clone, Debug, PartialEq, Eq)]

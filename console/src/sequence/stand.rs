@@ -1,6 +1,6 @@
 //! Who is how while time goes down: the fold behind the lanes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use palib::control::{AliasRow, Event, MemberState, What};
 
@@ -24,8 +24,8 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// As a world has it.
-    pub(super) fn of(world: &World) -> Standing {
+    /// As a world has it, before these events.
+    pub(super) fn of(world: &World, told: &[&Event]) -> Standing {
         let mut standing = Standing::default();
         for row in world.aliases.values() {
             standing.row(row, 0);
@@ -34,6 +34,21 @@ impl Standing {
             standing.gone.insert(name.clone(), process.life == Life::Dead);
             standing.hangs.insert(name.clone(), process.life == Life::Hung);
         }
+        // Who is heard of first because it was started was not there before.
+        let mut heard: BTreeSet<&str> = standing.gone.keys().map(String::as_str).collect();
+        let mut unborn = Vec::new();
+        for event in told {
+            match &event.what {
+                What::Spawned { name, .. } if heard.insert(name) => unborn.push(name.clone()),
+                What::Exited { name, .. } | What::Adopted { name, .. } | What::Joined { name } => {
+                    heard.insert(name);
+                }
+                _ => {
+                    heard.insert(&event.process);
+                }
+            }
+        }
+        unborn.into_iter().for_each(|name| standing.set(&name, true, false));
         standing
     }
 

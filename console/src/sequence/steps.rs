@@ -97,7 +97,7 @@ fn of_call(event: &Event) -> Option<Vec<Draft>> {
             mark(here, Sign::Stable, Tone::Standby, format!("{} {what}", short(call)))
         }
         What::RedundancyFound { call, process_type, .. } => {
-            mark(here, Sign::Found, Tone::Good, format!("{} redundant: {process_type}", short(call)))
+            mark(here, Sign::Found, Tone::Good, format!("{} known: {process_type}", short(call)))
         }
         What::Stale { call, .. } => {
             mark(here, Sign::Found, Tone::Warn, format!("{} refused: stale", short(call)))

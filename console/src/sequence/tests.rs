@@ -47,13 +47,13 @@ fn a_call_is_followed_over_a_takeover() {
         "caller-1 -> counter-1: #120 counter",
         "Note counter-1: #120 runs",
         "Stable counter-1: #120 outcome",
-        "Injected counter-1: K1 kill counter",
+        "Injected counter-1: K1 kill counter-1",
         "Death counter-1: SIGKILL",
         "Takeover counter-2: takes over counter, i2",
         "gap 41000 counter",
         "Service counter-2: serves counter, i2",
         "caller-1 -> counter-2: #120 again, try 2",
-        "Found counter-2: #120 redundant: AUTO_REPLY",
+        "Found counter-2: #120 known: AUTO_REPLY",
         "counter-2 -> caller-1: #120 reply, 48 ms",
     ];
     assert_eq!(lines(&chart), expected);

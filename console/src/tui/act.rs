@@ -10,7 +10,7 @@ use super::commands::{Id, available, find};
 use super::msg::{Cmd, Quit};
 use super::popup::{Confirm, Deed, Item, Popup, Then};
 use super::update::{back, drill};
-use super::{export, redundancy, tour};
+use super::{export, redundancy, sequence, tour};
 
 /// How long `hang for…` offers.
 const HANG_FOR: &str = "3s";
@@ -21,6 +21,11 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
         Id::Act => menu(app, "act", &ACTIONS),
         Id::Resolve => menu(app, "resolve", &[Id::ResolveReply, Id::ResolveRerun, Id::ResolveFail]),
         Id::Screenshot => menu(app, "screenshot", &[Id::ScreenshotText, Id::ScreenshotSvg]),
+        Id::Export if app.screen == Screen::Sequence => menu(
+            app,
+            "export",
+            &[Id::ExportSvg, Id::ExportMermaid, Id::ExportShiviz, Id::ExportJson, Id::ExportCsv],
+        ),
         Id::Export => menu(app, "export", &[Id::ExportJson, Id::ExportCsv]),
         Id::Kill | Id::Exit | Id::Restart => end(app, id),
         Id::Hang => {
@@ -70,7 +75,13 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
         Id::Palette => app.popups.push(Popup::Palette { input: Input::default(), chosen: 0 }),
         Id::Help => app.popups.push(Popup::Help { input: Input::default(), chosen: 0 }),
         Id::CopyCell | Id::CopyRow => return copy(app, id),
-        Id::ScreenshotText | Id::ScreenshotSvg | Id::ExportJson | Id::ExportCsv => return save(app, id),
+        Id::ScreenshotText
+        | Id::ScreenshotSvg
+        | Id::ExportJson
+        | Id::ExportCsv
+        | Id::ExportSvg
+        | Id::ExportMermaid
+        | Id::ExportShiviz => return save(app, id),
         Id::Mouse => {
             app.mouse = !app.mouse;
             app.tell(
@@ -213,6 +224,8 @@ pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
         Pane::Demos => return spawn(app),
         Pane::Redundancy => call_detail(app),
         Pane::Records => record_detail(app),
+        Pane::Sequence => sequence::go_there(app),
+        Pane::LastEvents | Pane::Log if sequence::chosen_call(app).is_ok() => return sequence::show(app),
         Pane::LastEvents | Pane::Log | Pane::Steps => row_detail(app),
     }
     Vec::new()
@@ -332,7 +345,9 @@ fn copy(app: &mut App, id: Id) -> Vec<Cmd> {
     let pane = app.pane();
     let look = app.look(pane);
     let table = app.table(pane);
-    let Some(row) = table.chosen_row(&look) else { return Vec::new() };
+    let Some(row) = app.place(pane, &table).and_then(|place| table.rows.get(place)) else {
+        return Vec::new();
+    };
     let column = look.column.min(table.columns.len().saturating_sub(1));
     let (what, text) = match id {
         Id::CopyRow => ("the row".to_owned(), row.json.to_string()),
@@ -347,6 +362,9 @@ fn save(app: &mut App, id: Id) -> Vec<Cmd> {
     let (extension, content) = match id {
         Id::ScreenshotText => ("txt", export::text(&super::view::picture(app))),
         Id::ScreenshotSvg => ("svg", export::svg(&super::view::picture(app))),
+        Id::ExportSvg => ("svg", crate::sequence::svg(&sequence::chart(app))),
+        Id::ExportMermaid => ("mmd", crate::sequence::mermaid(&sequence::chart(app))),
+        Id::ExportShiviz => ("log", crate::sequence::shiviz(&sequence::chart(app))),
         Id::ExportCsv => ("csv", export::csv(&app.table(app.pane()))),
         _ => ("json", export::json(&app.table(app.pane()))),
     };
@@ -397,11 +415,7 @@ fn record_detail(app: &mut App) {
 fn row_detail(app: &mut App) {
     let pane = app.pane();
     let table = app.table(pane);
-    let mut look = app.look(pane);
-    if pane == Pane::Log && app.follow {
-        look.choose(&table, usize::MAX);
-    }
-    let Some(row) = table.chosen_row(&look) else { return };
+    let Some(row) = app.place(pane, &table).and_then(|place| table.rows.get(place)) else { return };
     let title = match pane {
         Pane::Steps => format!("step {}", row.cells[0].text),
         _ => format!("event {}", row.key),

@@ -9,17 +9,20 @@ use crate::cluster::ClusterFile;
 use crate::world::{History, Moment, Tone, World};
 
 use super::popup::Popup;
+use super::sequence::ChartLook;
 use super::table::{Look, Table};
 use super::theme::Theme;
 use super::tour::Tour;
 
-/// A screen. The numbers are the keys; 3, 4 and 6 have no screen yet, and the others keep their places.
+/// A screen. The numbers are the keys; 3 and 6 have no screen yet, and the others keep their places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Screen {
     /// Topology and port alias table.
     Cluster,
     /// The redundancy table of an alias.
     Redundancy,
+    /// The message sequence chart.
+    Sequence,
     /// The stable areas.
     Stable,
     /// The merged log.
@@ -31,8 +34,8 @@ pub(crate) enum Screen {
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub(crate) const ALL: [Screen; 5] =
-        [Screen::Cluster, Screen::Redundancy, Screen::Stable, Screen::Log, Screen::Demos];
+    pub(crate) const ALL: [Screen; 6] =
+        [Screen::Cluster, Screen::Redundancy, Screen::Sequence, Screen::Stable, Screen::Log, Screen::Demos];
 
     /// Its key.
     #[must_use]
@@ -40,6 +43,7 @@ impl Screen {
         match self {
             Screen::Cluster => '1',
             Screen::Redundancy => '2',
+            Screen::Sequence => '4',
             Screen::Stable => '5',
             Screen::Log => '7',
             Screen::Demos => '8',
@@ -52,6 +56,7 @@ impl Screen {
         match self {
             Screen::Cluster => "Cluster",
             Screen::Redundancy => "Redundancy",
+            Screen::Sequence => "Sequence",
             Screen::Stable => "Stable",
             Screen::Log => "Log",
             Screen::Demos => "Demos",
@@ -64,6 +69,7 @@ impl Screen {
         match self {
             Screen::Cluster => &[Pane::Aliases, Pane::LastEvents],
             Screen::Redundancy => &[Pane::Redundancy],
+            Screen::Sequence => &[Pane::Sequence],
             Screen::Stable => &[Pane::Areas, Pane::Records],
             Screen::Log => &[Pane::Log],
             Screen::Demos => &[Pane::Demos, Pane::Steps],
@@ -80,6 +86,8 @@ pub(crate) enum Pane {
     LastEvents,
     /// The redundancy table.
     Redundancy,
+    /// The steps of the sequence chart.
+    Sequence,
     /// The stable areas and their tables.
     Areas,
     /// The rows of a table of a stable area.
@@ -307,7 +315,9 @@ pub(crate) struct App {
     pub ticket: u64,
     /// Whether the mouse is ours.
     pub mouse: bool,
-    /// Whether the log stays at its newest line.
+    /// How the operator looks at the sequence chart.
+    pub chart: ChartLook,
+    /// Whether log and sequence chart stay at their newest line.
     pub follow: bool,
     /// Columns and lines of the terminal.
     pub size: (u16, u16),
@@ -366,6 +376,15 @@ impl App {
         super::panes::table(self, pane)
     }
 
+    /// The chosen place in a table of a pane: the newest where that is followed.
+    #[must_use]
+    pub(crate) fn place(&self, pane: Pane, table: &Table) -> Option<usize> {
+        match pane {
+            Pane::Log | Pane::Sequence if self.follow => table.rows.len().checked_sub(1),
+            _ => table.chosen(&self.look(pane)),
+        }
+    }
+
     /// The cluster's name, if one is attached.
     #[must_use]
     pub(crate) fn cluster(&self) -> Option<&str> {
@@ -406,7 +425,7 @@ impl App {
                 let process = self.world().aliases.get(&alias)?.in_service()?.process.clone();
                 Some((process, alias))
             }
-            Screen::Log | Screen::Demos => None,
+            Screen::Sequence | Screen::Log | Screen::Demos => None,
         }
     }
 

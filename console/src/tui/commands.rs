@@ -43,6 +43,9 @@ pub(crate) enum Id {
     ResolveReply,
     ResolveRerun,
     ResolveFail,
+    Chart,
+    Fold,
+    BusyLanes,
     Check,
     TourStep,
     TourEnd,
@@ -54,6 +57,9 @@ pub(crate) enum Id {
     Export,
     ExportJson,
     ExportCsv,
+    ExportSvg,
+    ExportMermaid,
+    ExportShiviz,
     Mouse,
     Palette,
     Help,
@@ -139,7 +145,7 @@ impl Command {
 }
 
 use Chapter::{Acting, Console, Looking, Screens, Time};
-use Screen::{Cluster, Demos, Log, Redundancy, Stable};
+use Screen::{Cluster, Demos, Log, Redundancy, Sequence, Stable};
 
 /// All commands.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -164,6 +170,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         "The redundancy table of an alias: which calls are known.",
     )
     .chapter(Screens),
+    command(
+        Id::Go(Sequence),
+        &["4"],
+        "Sequence",
+        "The message sequence chart: who told whom what, one call or everything.",
+    )
+    .chapter(Screens),
     command(Id::Go(Stable), &["5"], "Stable", "The stable areas, decoded and in hexadecimal digits.")
         .chapter(Screens),
     command(Id::Go(Log), &["7"], "Log", "Everything that happened, from all processes.").chapter(Screens),
@@ -178,11 +191,34 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(6),
     command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.")
         .chapter(Looking)
+        .on(&[Cluster, Redundancy, Stable, Log, Demos])
         .footer(7),
     command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
         .chapter(Looking)
-        .on(&[Log])
+        .on(&[Log, Sequence])
+        .footer(5),
+    command(Id::Chart, &["c"], "chart", "Follows the call of the chosen row through all processes.")
+        .chapter(Looking)
+        .on(&[Cluster, Redundancy, Log, Sequence])
         .footer(3),
+    command(
+        Id::Fold,
+        &["z"],
+        "fold",
+        "Folds longer times in which nothing happens, then shorter ones again.",
+    )
+    .chapter(Looking)
+    .on(&[Sequence])
+    .footer(4),
+    command(
+        Id::BusyLanes,
+        &["Z"],
+        "busy lanes",
+        "Hides the lanes of processes with which nothing happens, or shows them again.",
+    )
+    .chapter(Looking)
+    .on(&[Sequence])
+    .footer(5),
     command(Id::NextAlias, &["]"], "next alias", "Shows the next alias.")
         .chapter(Looking)
         .on(&[Redundancy])
@@ -208,6 +244,20 @@ pub(crate) const COMMANDS: &[Command] = &[
         .footer(9),
     command(Id::ExportJson, &["e j"], "export JSON", "The table to a file, as JSON.").chapter(Looking),
     command(Id::ExportCsv, &["e c"], "export CSV", "The table to a file, as CSV.").chapter(Looking),
+    command(Id::ExportSvg, &["e s"], "export SVG", "The chart to a file, as an SVG picture.")
+        .chapter(Looking)
+        .on(&[Sequence]),
+    command(Id::ExportMermaid, &["e m"], "export Mermaid", "The chart to a file, in Mermaid's language.")
+        .chapter(Looking)
+        .on(&[Sequence]),
+    command(
+        Id::ExportShiviz,
+        &["e v"],
+        "export ShiViz",
+        "The chart to a file, as a log with vector clocks for ShiViz.",
+    )
+    .chapter(Looking)
+    .on(&[Sequence]),
     command(Id::Screenshot, &["S"], "screenshot", "Writes this screen to a file.").chapter(Looking),
     command(Id::ScreenshotText, &["S t"], "screenshot as text", "This screen to a file, as text.")
         .chapter(Looking),
@@ -321,12 +371,14 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
         }
         Id::StepForward | Id::MarkForward if app.past.is_none() => Err("this is live".into()),
         Id::Check => super::stable::can_check(app),
-        Id::Go(Cluster | Redundancy | Stable) if app.link == Link::None && app.history.newest().is_none() => {
+        Id::Go(Cluster | Redundancy | Sequence | Stable)
+            if app.link == Link::None && app.history.newest().is_none() =>
+        {
             Err("no cluster yet: spawn a demo with Enter".into())
         }
         Id::CopyCell | Id::CopyRow => {
             let pane = app.pane();
-            app.table(pane).chosen_row(&app.look(pane)).map(|_| ()).ok_or_else(|| "no row is chosen".into())
+            app.place(pane, &app.table(pane)).map(|_| ()).ok_or_else(|| "no row is chosen".into())
         }
         _ => Ok(()),
     }
@@ -406,6 +458,8 @@ pub(crate) fn footer(app: &App) -> Vec<(&'static str, &'static str)> {
 fn enter_does(app: &App) -> &'static str {
     match app.pane() {
         Pane::Aliases => "its table",
+        Pane::Sequence => "go there",
+        Pane::LastEvents | Pane::Log if super::sequence::chosen_call(app).is_ok() => "chart",
         Pane::LastEvents | Pane::Log | Pane::Redundancy => "details",
         Pane::Areas => "records",
         Pane::Records => "value",

@@ -188,10 +188,12 @@ pub(crate) fn move_about(app: &mut App, id: Id) {
     let pane = app.pane();
     let table = app.table(pane);
     let page = app.shown.pages.get(&pane).map_or(10, |(_, rows)| *rows).max(2);
+    if pane == Pane::Sequence && matches!(id, Id::Left | Id::Right) {
+        return super::sequence::shift(app, id == Id::Right);
+    }
     let mut look = app.look(pane);
     let last = table.rows.len().saturating_sub(1);
-    // A followed log stands at its newest line.
-    let now = if pane == Pane::Log && app.follow { last } else { table.chosen(&look).unwrap_or(0) };
+    let now = app.place(pane, &table).unwrap_or(0);
     let next = match id {
         Id::Down => now + 1,
         Id::Up => now.saturating_sub(1),
@@ -208,7 +210,7 @@ pub(crate) fn move_about(app: &mut App, id: Id) {
         _ => now,
     };
     look.choose(&table, next);
-    if pane == Pane::Log {
+    if matches!(pane, Pane::Log | Pane::Sequence) {
         app.follow = next >= last;
     }
     match pane {

@@ -14,6 +14,7 @@ mod pointer;
 mod popup;
 mod redundancy;
 mod run;
+mod sequence;
 mod stable;
 mod table;
 mod terminal;

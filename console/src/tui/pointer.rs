@@ -61,7 +61,7 @@ fn clicked(app: &mut App, at: Position) -> Vec<Cmd> {
             focus(app, pane);
             let table = app.table(pane);
             app.look_mut(pane).choose(&table, place);
-            if pane == Pane::Log {
+            if matches!(pane, Pane::Log | Pane::Sequence) {
                 app.follow = false;
             }
             Vec::new()

@@ -136,12 +136,10 @@ pub(crate) fn decision(alias: String, call: String, decision: InDoubtDecision) -
 
 /// What happened to a call, from the events: time, process, words; oldest first.
 pub(crate) fn lifeline(app: &App, call: &str) -> Vec<(u64, String, crate::world::Words)> {
-    let events = app.history.newest_first(app.moment());
+    let events = app.history.oldest_first(app.moment()).rev();
     let mut lines: Vec<_> = events
-        .filter_map(|(_, event)| {
-            let words = describe(&event.process, &event.what);
-            (words.subject == call).then(|| (event.unix_ms, event.process.clone(), words))
-        })
+        .filter(|event| crate::sequence::call_of(&event.what) == Some(call))
+        .map(|event| (event.unix_ms, event.process.clone(), describe(&event.process, &event.what)))
         .take(50)
         .collect();
     lines.reverse();

@@ -266,13 +266,15 @@ fn save(stem: &str, extension: &str, content: &str) -> std::io::Result<String> {
 pub(crate) fn title(app: &App) -> String {
     let screen = app.screen.name().to_lowercase();
     let pane = app.pane();
-    let chosen = app.table(pane).chosen_row(&app.look(pane)).map(|row| row.key.clone()).unwrap_or_default();
+    let table = app.table(pane);
+    let chosen = app.place(pane, &table).map(|place| table.rows[place].key.clone()).unwrap_or_default();
     let time = match &app.past {
         Some(past) => crate::world::clock(past.world.last_unix_ms, past.world.zero_unix_ms),
         None => "live".into(),
     };
     let alias = match app.screen {
         Screen::Redundancy => app.shown_alias().map_or_else(String::new, |alias| format!("/{alias}")),
+        Screen::Sequence => app.chart.follow.as_ref().map_or_else(String::new, |call| format!("/{call}")),
         _ => String::new(),
     };
     // Control characters of a row's key must not end the title early.

@@ -3,12 +3,12 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use palib::control::{OperatorAnswer, OperatorRequest};
 
-use crate::world::{History, Tone};
+use crate::world::{History, Tone, is_measurement};
 
 use super::app::{App, Link, Pane, Past, Purpose, Screen};
 use super::commands::{self, Id};
 use super::msg::{Cmd, Msg};
-use super::{act, keys, pointer, redundancy, stable, tour};
+use super::{act, keys, pointer, redundancy, sequence, stable, tour};
 
 /// Changes the state by what happened, and says what is to be done.
 pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
@@ -139,6 +139,15 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             app.follow = !app.follow;
             Vec::new()
         }
+        Id::Chart => sequence::show(app),
+        Id::Fold => {
+            app.chart.next_fold();
+            Vec::new()
+        }
+        Id::BusyLanes => {
+            app.chart.busy_only = !app.chart.busy_only;
+            Vec::new()
+        }
         Id::NextAlias => redundancy::turn(app, 1),
         Id::PreviousAlias => redundancy::turn(app, -1),
         Id::Pause | Id::StepBack | Id::StepForward | Id::MarkBack | Id::MarkForward => {
@@ -178,25 +187,29 @@ pub(crate) fn back(app: &mut App) -> bool {
         app.focus.insert(Screen::Stable, 0);
         return true;
     }
+    let let_go = app.screen == Screen::Sequence && sequence::let_go(app);
     match app.back.pop() {
         Some(screen) => {
             go(app, screen);
             true
         }
-        None => false,
+        None => let_go,
     }
 }
 
 fn travel(app: &mut App, id: Id) {
     use palib::control::What;
     let now = app.moment();
+    // The chart shows the steps of calls, so there one goes from step to step.
+    let on_chart = app.screen == Screen::Sequence;
+    let counts = |what: &What| if on_chart { !matches!(what, What::Stats(_)) } else { !is_measurement(what) };
     let is_mark = |what: &What| super::view::timeline::is_mark(what);
     let moment = match id {
         Id::Pause if app.past.is_some() => None,
         Id::Pause => app.history.newest(),
-        Id::StepBack => app.history.back(now.or_else(|| app.history.newest()), |_| true).or(now),
+        Id::StepBack => app.history.back(now.or_else(|| app.history.newest()), counts).or(now),
         Id::MarkBack => app.history.back(now, is_mark).or(now),
-        Id::StepForward => now.and_then(|now| app.history.forward(now, |_| true)),
+        Id::StepForward => now.and_then(|now| app.history.forward(now, counts)),
         Id::MarkForward => now.and_then(|now| app.history.forward(now, is_mark)),
         _ => now,
     };
@@ -216,6 +229,7 @@ fn attached(app: &mut App, cluster: String, owned: bool) -> Vec<Cmd> {
     app.awaited.clear();
     app.undo.clear();
     app.alias = None;
+    sequence::let_go(app);
     app.link = Link::Up { cluster: cluster.clone(), owned, reached: true };
     tour::begin(app, &cluster);
     if spawned {

@@ -75,16 +75,39 @@ impl History {
         world
     }
 
-    /// The events up to a moment (all of them: none), newest first, without mere measurements.
-    pub fn newest_first(&self, until: Option<Moment>) -> impl Iterator<Item = (Moment, &Event)> {
+    /// The world before the first event that is kept.
+    #[must_use]
+    pub fn beginning(&self) -> &World {
+        self.keyframes.front().map_or(&self.live, |(_, world)| world)
+    }
+
+    /// The events up to a moment (all of them: none), oldest first, measurements and steps of calls too.
+    pub fn oldest_first(
+        &self,
+        until: Option<Moment>,
+    ) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator + Clone {
         let end = match until {
             Some(moment) => self.position(moment).map_or(0, |at| at + 1),
             None => self.events.len(),
         };
-        let numbered = self.events.range(..end).enumerate().rev();
-        numbered
-            .filter(|(_, event)| !is_measurement(&event.what))
-            .map(|(at, event)| (Moment(self.first + at as u64), &**event))
+        self.events.range(..end).map(|event| &**event)
+    }
+
+    /// The moment of the event of this number.
+    #[must_use]
+    pub fn moment_of(&self, seq: u64) -> Option<Moment> {
+        let at = self.events.binary_search_by_key(&seq, |event| event.seq).ok()?;
+        Some(Moment(self.first + at as u64))
+    }
+
+    /// The events up to a moment (all of them: none), newest first, without mere measurements.
+    pub fn newest_first(&self, until: Option<Moment>) -> impl Iterator<Item = (Moment, &Event)> {
+        self.reversed(until).filter(|(_, event)| !is_measurement(&event.what))
+    }
+
+    fn reversed(&self, until: Option<Moment>) -> impl Iterator<Item = (Moment, &Event)> {
+        let numbered = self.oldest_first(until).enumerate().rev();
+        numbered.map(|(at, event)| (Moment(self.first + at as u64), event))
     }
 
     /// The event at a moment.
@@ -99,19 +122,20 @@ impl History {
         self.newest_first(None).next().map(|(moment, _)| moment)
     }
 
-    /// The moment before this one for which `wanted` holds; from now, if `from` is none.
+    /// The moment before this one for which `wanted` holds, measurements and steps of calls too; from now, if `from`
+    /// is none.
     #[must_use]
     pub fn back(&self, from: Option<Moment>, wanted: impl Fn(&What) -> bool) -> Option<Moment> {
-        let earlier = self.newest_first(from).skip_while(|(moment, _)| Some(*moment) == from);
+        let earlier = self.reversed(from).skip_while(|(moment, _)| Some(*moment) == from);
         earlier.into_iter().find(|(_, event)| wanted(&event.what)).map(|(moment, _)| moment)
     }
 
-    /// The moment after this one for which `wanted` holds.
+    /// The moment after this one for which `wanted` holds, measurements and steps of calls too.
     #[must_use]
     pub fn forward(&self, from: Moment, wanted: impl Fn(&What) -> bool) -> Option<Moment> {
         let start = (from.0 + 1).saturating_sub(self.first) as usize;
         let later = self.events.iter().enumerate().skip(start);
-        let mut later = later.filter(|(_, event)| !is_measurement(&event.what) && wanted(&event.what));
+        let mut later = later.filter(|(_, event)| wanted(&event.what));
         later.next().map(|(at, _)| Moment(self.first + at as u64))
     }
 

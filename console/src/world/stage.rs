@@ -182,7 +182,8 @@ pub(crate) fn chart_story() -> Stage {
             cause: "killed".into(),
         },
     );
-    stage.wait(41).say(
+    stage.wait(41).say("ftm", What::Alias { row: counter_row(2, true) });
+    stage.say(
         "ftm",
         What::InService {
             alias: "counter".into(),

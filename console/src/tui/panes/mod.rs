@@ -5,6 +5,7 @@ mod areas;
 mod demos;
 mod events;
 mod redundancy;
+mod sequence;
 
 use super::app::{App, Pane};
 use super::table::Table;
@@ -19,6 +20,7 @@ pub(crate) fn table(app: &App, pane: Pane) -> Table {
         Pane::Aliases => aliases::table(app),
         Pane::LastEvents => events::last(app),
         Pane::Redundancy => redundancy::table(app),
+        Pane::Sequence => sequence::table(app),
         Pane::Areas => areas::areas(app),
         Pane::Records => areas::records(app),
         Pane::Log => events::log(app),

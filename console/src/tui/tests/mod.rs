@@ -2,6 +2,7 @@
 
 mod keys;
 mod pictures;
+mod sequence;
 mod time;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use super::theme::{Colours, Theme};
 use super::update::update;
 use super::view::view;
 use crate::cluster::ClusterFile;
-use crate::world::stage::{Stage, ZERO_UNIX_MS};
+use crate::world::stage::{Stage, ZERO_UNIX_MS, chart_story};
 
 const UNICODE: Theme = Theme { colours: Colours::Sixteen, ascii: false };
 
@@ -84,6 +85,11 @@ impl Rig {
         rig.send(Msg::Attached { cluster: "counter".into(), owned: true });
         rig.send(Msg::Events(stage.events));
         rig
+    }
+
+    /// A cluster in which a call was sent again over a takeover.
+    fn with_chart() -> Rig {
+        Rig::on(chart_story())
     }
 
     /// A cluster in which `counter-1` was killed and `counter-2` serves.

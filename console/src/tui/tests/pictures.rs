@@ -24,6 +24,9 @@ const CASES: &[Case] = &[
     case("redundancy_80x24", (80, 24), "2"),
     case("redundancy_120x36", (120, 36), "2 j"),
     case("redundancy_200x50", (200, 50), "2"),
+    case("sequence_80x24", (80, 24), "4"),
+    case("sequence_120x36", (120, 36), "4"),
+    case("sequence_200x50", (200, 50), "4 z k k"),
     case("stable_80x24", (80, 24), "5 tab j j"),
     case("stable_120x36", (120, 36), "5 j j j j j j j j j"),
     case("stable_200x50", (200, 50), "5 tab"),
@@ -60,6 +63,18 @@ fn every_screen_looks_as_it_was_approved() {
             rig.press(case.keys).ticks(1);
             insta::assert_snapshot!(case.name, dump(&rig.picture()));
         }
+        for (name, size, theme) in [
+            ("chart_80x24", (80, 24), UNICODE),
+            ("chart_120x36", (120, 36), UNICODE),
+            ("chart_ascii", (80, 24), ASCII),
+            ("chart_no_colour", (80, 24), NO_COLOUR),
+        ] {
+            let mut rig = Rig::with_chart();
+            rig.app.theme = theme;
+            let mut rig = rig.sized(size);
+            rig.press("7 enter j j j j");
+            insta::assert_snapshot!(name, dump(&rig.picture()));
+        }
         let mut rig = Rig::without_cluster().sized((80, 24));
         insta::assert_snapshot!("first_impression_80x24", dump(&rig.picture()));
         let mut rig = Rig::without_cluster().sized((120, 36));
@@ -70,7 +85,7 @@ fn every_screen_looks_as_it_was_approved() {
 #[test]
 fn no_size_and_no_screen_panics() {
     let open = ["", "x", "x k", ":", "?", "/ a", "q", "enter", "S", "5 tab enter", "2 r", "8 tab enter"];
-    for screen in ["1", "2", "5", "7", "8"] {
+    for screen in ["1", "2", "4", "5", "7", "8"] {
         for popup in open {
             let mut rig = Rig::after_kill();
             rig.press(screen).press(popup).ticks(1);
@@ -92,7 +107,7 @@ fn a_terminal_that_is_too_small_is_told_so_in_one_line() {
 
 #[test]
 fn ascii_pictures_hold_nothing_but_ascii() {
-    for keys in ["1", "2", "5 tab", "7", "8", "1 x", "1 x k", ":", "?", "1 < ,", "2 enter", "q"] {
+    for keys in ["1", "2", "4", "4 e", "5 tab", "7", "8", "1 x", "1 x k", ":", "?", "1 < ,", "2 enter", "q"] {
         let mut rig = Rig::after_kill();
         rig.app.theme = ASCII;
         let mut rig = rig.sized((120, 36));
@@ -109,7 +124,7 @@ fn heartbeats_that_change_nothing_visible_change_no_cell() {
         stage.wait(500).measure("caller-1", "caller", &[("issued:counter", 80), ("acked:counter", 80)]);
         stage.measure("counter-1", "counter", &[("effects", 80)]);
     }
-    for keys in ["1", "2", "5", "7", "8"] {
+    for keys in ["1", "2", "4", "5", "7", "8"] {
         let mut rig = Rig::on(stage.clone()).sized((120, 36));
         rig.press(keys).ticks(1);
         let before = (rig.picture(), crate::tui::run::title(&rig.app));

@@ -5,6 +5,7 @@ mod grid;
 mod paint;
 mod popups;
 mod screens;
+mod sequence;
 pub(super) mod timeline;
 mod topology;
 

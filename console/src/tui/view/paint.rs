@@ -114,10 +114,7 @@ pub(super) fn table(app: &App, buffer: &mut Buffer, area: Rect, pane: Pane, show
     titles(app, buffer, inner, pane, &table, &look, &columns, shown);
     let body = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
     let rows = usize::from(body.height);
-    let chosen = match pane {
-        Pane::Log if app.follow => table.rows.len() - 1,
-        _ => table.chosen(&look).unwrap_or(0),
-    };
+    let chosen = app.place(pane, &table).unwrap_or(0);
     let offset = offset(look.offset, chosen, rows, table.rows.len());
     shown.pages.insert(pane, (offset, rows));
     for (line, row) in table.rows.iter().enumerate().skip(offset).take(rows) {
@@ -259,7 +256,7 @@ fn lay_out(table: &Table, width_all: u16) -> Vec<(usize, u16, u16)> {
 }
 
 /// The first row in view: as before, unless the chosen row would not be seen.
-fn offset(before: usize, chosen: usize, rows: usize, all: usize) -> usize {
+pub(super) fn offset(before: usize, chosen: usize, rows: usize, all: usize) -> usize {
     let rows = rows.max(1);
     let low = (chosen + 1).saturating_sub(rows);
     before.clamp(low, chosen).min(all.saturating_sub(rows).max(low))

@@ -15,6 +15,7 @@ pub(super) fn screen(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Sho
     match app.screen {
         Screen::Cluster => cluster(app, buffer, area, shown),
         Screen::Redundancy => redundant(app, buffer, area, shown),
+        Screen::Sequence => super::sequence::sequence(app, buffer, area, shown),
         Screen::Stable => stable(app, buffer, area, shown),
         Screen::Log => table(app, buffer, area, Pane::Log, shown),
         Screen::Demos => demos(app, buffer, area, shown),
