@@ -314,7 +314,9 @@ fn tour(
         let watch = fields.text("watch", mistakes).map_or(String::new(), |watch| watch.value.to_owned());
         let action = fields.text("do", mistakes).and_then(|text| {
             let action: super::Action = read_word(&text, mistakes)?;
-            check_known(action.target(), &any, text.at, mistakes);
+            for target in action.targets() {
+                check_known(Some(target), &any, text.at.clone(), mistakes);
+            }
             Some(action)
         });
         let texts = match fields.get("expect").map(|value| value.get_ref()) {

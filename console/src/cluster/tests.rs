@@ -101,6 +101,18 @@ fn several_mistakes_are_told_at_once_from_top_to_bottom() {
 }
 
 #[test]
+fn several_actions_may_happen_together() {
+    use super::Action;
+    let text = "kill caller and hang relay 2s and kill ftm";
+    let action: Action = text.parse().expect("three actions");
+    assert_eq!(action.targets(), ["caller", "relay", "ftm"]);
+    assert_eq!(action.to_string(), text);
+    // What a service is told or asked may have the word in it.
+    assert!(matches!("call hello Ada and Bob".parse(), Ok(Action::Call { .. })));
+    assert!("kill caller and dance".parse::<Action>().is_err());
+}
+
+#[test]
 fn each_kind_of_mistake_says_what_would_be_right() {
     let alias = "[aliases.counter]\nkind = \"counter\"\n";
     for (text, says) in [

@@ -50,17 +50,20 @@ pub enum Action {
     },
     /// `wait 2s`.
     Wait(Duration),
+    /// `kill caller and kill relay`: one right after the other, with no look in between.
+    Together(Vec<Action>),
 }
 
 impl Action {
-    /// The process or alias it names, if it names one.
+    /// The processes and aliases it names.
     #[must_use]
-    pub fn target(&self) -> Option<&str> {
+    pub fn targets(&self) -> Vec<&str> {
         match self {
-            Self::Defect(defect) => defect.target().map(|target| target.0.as_str()),
-            Self::Resume(name) | Self::Restart(name) | Self::AddBackup(name) => Some(name),
-            Self::Tell { alias, .. } | Self::Call { alias, .. } => Some(alias),
-            Self::Heal | Self::Wait(_) => None,
+            Self::Defect(defect) => defect.target().map(|target| target.0.as_str()).into_iter().collect(),
+            Self::Resume(name) | Self::Restart(name) | Self::AddBackup(name) => vec![name],
+            Self::Tell { alias, .. } | Self::Call { alias, .. } => vec![alias],
+            Self::Heal | Self::Wait(_) => Vec::new(),
+            Self::Together(actions) => actions.iter().flat_map(Self::targets).collect(),
         }
     }
 }
@@ -76,6 +79,10 @@ impl fmt::Display for Action {
             Self::Tell { alias, command } => write!(out, "tell {alias} {command}"),
             Self::Call { alias, payload } => write!(out, "call {alias} {payload}"),
             Self::Wait(span) => write!(out, "wait {}", units::duration(*span)),
+            Self::Together(actions) => {
+                let words: Vec<String> = actions.iter().map(ToString::to_string).collect();
+                out.write_str(&words.join(" and "))
+            }
         }
     }
 }
@@ -85,6 +92,10 @@ impl FromStr for Action {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
+        // What a service is told or asked may well have an "and" in it.
+        if words.contains(&"and") && !matches!(words[0], "tell" | "call") {
+            return text.split(" and ").map(str::parse).collect::<Result<_, _>>().map(Self::Together);
+        }
         match words[..] {
             ["resume", process] => Ok(Self::Resume(process.to_owned())),
             ["restart", process] => Ok(Self::Restart(process.to_owned())),

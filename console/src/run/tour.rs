@@ -159,6 +159,16 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
 pub(crate) async fn perform(stage: &mut Stage, action: &Action) -> Result<Result<String, String>, RunError> {
     let client = stage.client().clone();
     let request = match action {
+        Action::Together(actions) => {
+            let mut answers = Vec::new();
+            for action in actions {
+                match Box::pin(perform(stage, action)).await? {
+                    Ok(answer) => answers.push(answer),
+                    Err(refused) => return Ok(Err(refused)),
+                }
+            }
+            return Ok(Ok(answers.join("; ")));
+        }
         Action::Wait(span) => {
             stage.watch_for(*span).await?;
             return Ok(Ok("waited".to_owned()));

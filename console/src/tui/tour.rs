@@ -143,6 +143,7 @@ fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
             return vec![Cmd::Call { ticket, alias: alias.clone(), payload: payload.clone() }];
         }
         Action::Wait(_) => Vec::new(),
+        Action::Together(actions) => return actions.iter().flat_map(|action| act(app, action)).collect(),
     };
     let asked =
         requests.into_iter().map(|request| Cmd::Ask { ticket: app.next_ticket(Purpose::Step), request });
