@@ -1,6 +1,6 @@
 //! Counters in the stable area: the value and the outcome of a call become durable in one transaction.
 //!
-//! `inc KEY N` answers the value after it, `read KEY` the value.
+//! `inc KEY N` answers the value after it, `add KEY N` adds and answers `added`, `read KEY` answers the value.
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(crate) struct Counter {
 #[derive(Debug, PartialEq, Eq)]
 enum Request<'a> {
     Inc { key: &'a str, amount: u64 },
+    Add { key: &'a str, amount: u64 },
     Read { key: &'a str },
 }
 
@@ -39,9 +40,10 @@ impl Counter {
 
 impl Service for Counter {
     async fn handle(&self, call: Call) -> Result<Reply> {
-        let (key, amount) = match parse(call.text()?)? {
-            Request::Inc { key, amount } => (format!("counter/{key}"), amount),
-            Request::Read { key } => (format!("counter/{key}"), 0),
+        let (key, amount, answer) = match parse(call.text()?)? {
+            Request::Inc { key, amount } => (counter_key(key), amount, None),
+            Request::Add { key, amount } => (counter_key(key), amount, Some("added")),
+            Request::Read { key } => (counter_key(key), 0, None),
         };
         work(self.work).await;
         let effects = effects_key(&call);
@@ -52,7 +54,7 @@ impl Service for Counter {
                 area.put(&key, &after)?;
             }
             add_effect(area, effects)?;
-            Ok(Reply::from(after.to_string()))
+            Ok(answer.map_or_else(|| Reply::from(after.to_string()), Reply::from))
         })
         .await
     }
@@ -67,17 +69,26 @@ impl Service for Counter {
     }
 }
 
+fn counter_key(key: &str) -> String {
+    format!("counter/{key}")
+}
+
 fn parse(text: &str) -> Result<Request<'_>> {
     let mut words = text.split_ascii_whitespace();
     let request = match (words.next(), words.next(), words.next()) {
         (Some("inc"), Some(key), Some(amount)) => {
             amount.parse().ok().map(|amount| Request::Inc { key, amount })
         }
+        (Some("add"), Some(key), Some(amount)) => {
+            amount.parse().ok().map(|amount| Request::Add { key, amount })
+        }
         (Some("read"), Some(key), None) => Some(Request::Read { key }),
         _ => None,
     };
     request.filter(|_| words.next().is_none()).ok_or_else(|| {
-        Error::failed(format!("{text:?} is no request to a counter; ask `inc KEY N` or `read KEY`"))
+        Error::failed(format!(
+            "{text:?} is no request to a counter; ask `inc KEY N`, `add KEY N` or `read KEY`"
+        ))
     })
 }
 
@@ -131,6 +142,7 @@ mod tests {
     #[test]
     fn requests_are_read_from_words() {
         assert_eq!(parse("inc k1 5").unwrap(), Request::Inc { key: "k1", amount: 5 });
+        assert_eq!(parse("add k1 5").unwrap(), Request::Add { key: "k1", amount: 5 });
         assert_eq!(parse("read k1").unwrap(), Request::Read { key: "k1" });
         for wrong in ["", "inc k1", "inc k1 -5", "inc k1 5 6", "read", "read a b", "dec k 1"] {
             assert!(parse(wrong).is_err(), "{wrong:?} is taken for a request");

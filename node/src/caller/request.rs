@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
     Counter,
+    /// A counter that is only added to: its answers tell nothing of others.
+    Sums,
     Ledger,
     Files,
 }
@@ -17,6 +19,7 @@ pub(super) enum Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Inc { key: String, amount: u64 },
+    Add { key: String, amount: u64 },
     ReadCounter { key: String },
     Transfer { from: String, to: String, amount: u64 },
     ReadLedger,
@@ -28,6 +31,7 @@ impl Service {
     pub(super) fn of(word: &str) -> Option<Self> {
         match word {
             "counter" => Some(Self::Counter),
+            "sums" => Some(Self::Sums),
             "ledger" => Some(Self::Ledger),
             "files" => Some(Self::Files),
             _ => None,
@@ -45,6 +49,7 @@ impl Request {
             // Mostly changes: a read shows no doubled effect.
             Service::Counter if random.random_ratio(1, 8) => Self::ReadCounter { key: format!("k{key}") },
             Service::Counter => Self::Inc { key: format!("k{key}"), amount: random.random_range(1..10) },
+            Service::Sums => Self::Add { key: format!("k{key}"), amount: random.random_range(1..10) },
             Service::Ledger if random.random_ratio(1, 8) => Self::ReadLedger,
             Service::Ledger => {
                 let to = random.random_range(0..keys);
@@ -62,6 +67,7 @@ impl Request {
         let owned = |word: &str| word.to_owned();
         Some(match words[..] {
             ["inc", key, amount] => Self::Inc { key: owned(key), amount: amount.parse().ok()? },
+            ["add", key, amount] => Self::Add { key: owned(key), amount: amount.parse().ok()? },
             ["read", key] => Self::ReadCounter { key: owned(key) },
             ["transfer", from, to, amount] => {
                 Self::Transfer { from: owned(from), to: owned(to), amount: amount.parse().ok()? }
@@ -77,6 +83,7 @@ impl Request {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Inc { key, amount } => format!("inc {key} {amount}"),
+            Self::Add { key, amount } => format!("add {key} {amount}"),
             Self::ReadCounter { key } => format!("read {key}"),
             Self::Transfer { from, to, amount } => format!("transfer {from} {to} {amount}"),
             Self::ReadLedger => "read".to_owned(),
@@ -89,6 +96,7 @@ impl Request {
     pub(super) fn shown(&self) -> (&'static str, Option<&str>, Value) {
         match self {
             Self::Inc { key, amount } => ("inc", Some(key), json!(amount)),
+            Self::Add { key, amount } => ("add", Some(key), json!(amount)),
             Self::ReadCounter { key } => ("read", Some(key), Value::Null),
             Self::Transfer { from, to, amount } => {
                 ("transfer", None, json!({ "from": from, "to": to, "amount": amount }))
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_request_is_read_back_from_its_text() {
-        for service in [Service::Counter, Service::Ledger, Service::Files] {
+        for service in [Service::Counter, Service::Sums, Service::Ledger, Service::Files] {
             for number in 0..200 {
                 let request = Request::chosen(service, 7, number, 4);
                 assert_eq!(Request::parse(&request.text()), Some(request));
