@@ -1,5 +1,6 @@
 //! Headless runs: spawn, load, injure, verify, sum up.
 
+mod books;
 pub mod inject;
 mod keep;
 mod load;
@@ -110,6 +111,9 @@ pub enum RunError {
     /// A line of the history.
     #[error(transparent)]
     BadLine(#[from] crate::check::BadLine),
+    /// A stable area at rest.
+    #[error(transparent)]
+    Area(#[from] palib::stable::AreaError),
     /// A file or folder of the run.
     #[error("{}: {source}", path.display())]
     Io {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::keep::Folder;
 use super::summary::{Calls, Latency, Summary};
-use super::{RunError, RunOptions, Settled};
+use super::{RunError, RunOptions, Settled, books};
 use crate::check::{self, Outcome};
 use crate::history::{self, History};
 
@@ -44,6 +44,11 @@ pub(super) fn verify(folder: &Folder, options: &RunOptions, settled: Settled) ->
         violations.push(
             json!({ "kind": "in_doubt", "text": "an operator must decide", "calls": settled.in_doubt }),
         );
+    }
+    let audited = books::audit(&options.file, &folder.state()?, &history)?;
+    if !audited.is_empty() {
+        reasons.push("areas at rest");
+        violations.extend(audited);
     }
     let told = checked.calls.acked as u64;
     if told != totals.acked {
