@@ -1,13 +1,14 @@
 //! Charts from events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use palib::control::{Event, What};
 
+use super::arrivals;
 use super::lanes::lanes;
 use super::stand::Standing;
 use super::steps::{Draft, Drawn, drafts};
-use super::{Arrow, Carries, Chart, Gap, Line, Shape, Shows, Stand, Step, Wish, call_of, family};
+use super::{Arrow, Chart, Gap, Line, Shape, Shows, Stand, Step, Wish, call_of, family};
 use crate::world::{World, describe};
 
 /// What happened shortly before the first step of a followed call is shown too.
@@ -19,6 +20,7 @@ pub(super) struct Seen<'a> {
     pub(super) place: usize,
     pub(super) draft: Draft,
     pub(super) arrived_ns: Option<u64>,
+    pub(super) lost: bool,
 }
 
 impl Chart {
@@ -38,7 +40,7 @@ impl Chart {
         // Of everything, what is left out is not even drawn: there may be hundreds of steps for each that is shown.
         let first = if calls.is_empty() { told.len().saturating_sub(2 * wish.steps_max) } else { 0 };
         let (mut seen, standing) = walk(&told, first, &calls, start);
-        pair(&mut seen);
+        arrivals::pair(&mut seen);
         if !calls.is_empty() {
             let involved = involved(&seen, &standing);
             seen.retain(|seen| call_of(&seen.event.what).is_some() || seen.concerns(&involved));
@@ -100,52 +102,11 @@ fn walk<'a>(told: &[&'a Event], first: usize, calls: &[String], start: &World) -
         // A process is named by the alias it serves until the event is folded in.
         let drafts = if is_wanted { drafts(event, &standing) } else { Vec::new() };
         standing.apply(event);
-        let made = drafts.into_iter().map(|draft| Seen { event, place, draft, arrived_ns: None });
+        let made =
+            drafts.into_iter().map(|draft| Seen { event, place, draft, arrived_ns: None, lost: false });
         seen.extend(made);
     }
     (seen, standing)
-}
-
-/// Puts arrivals to the sendings they belong to. One whose sending nobody told of becomes an arrow of its own.
-fn pair(seen: &mut Vec<Seen<'_>>) {
-    let mut open: BTreeMap<(String, String, bool), Vec<usize>> = BTreeMap::new();
-    let mut paired = BTreeSet::new();
-    for at in 0..seen.len() {
-        let call = call_of(&seen[at].event.what).unwrap_or_default().to_owned();
-        match seen[at].draft.drawn.clone() {
-            Drawn::Sent { to, carries, .. } => {
-                open.entry((call, to, carries == Carries::Answer)).or_default().push(at);
-            }
-            Drawn::Arrived { from, to, carries } => {
-                let at_ns = seen[at].event.at_ns;
-                let is_answer = carries == Carries::Answer;
-                let sent = open.get_mut(&(call, to.clone(), is_answer)).and_then(|sent| {
-                    // A request came from the process that says it sent it; who answered is not told on arrival.
-                    let is_it = |place: &usize| {
-                        is_answer || matches!(&seen[*place].draft.drawn, Drawn::Sent { from: sender, .. } if *sender == from)
-                    };
-                    let place = sent.iter().position(is_it)?;
-                    Some(sent.remove(place))
-                });
-                if let Some(sent) = sent {
-                    seen[sent].arrived_ns = Some(at_ns);
-                    if is_answer {
-                        seen[sent].draft.label = seen[at].draft.label.clone();
-                    }
-                    paired.insert(at);
-                } else {
-                    seen[at].arrived_ns = Some(at_ns);
-                    seen[at].draft.drawn = Drawn::Sent { from, to, carries };
-                }
-            }
-            Drawn::Mark { .. } | Drawn::Across => {}
-        }
-    }
-    let mut at = 0;
-    seen.retain(|_| {
-        at += 1;
-        !paired.contains(&(at - 1))
-    });
 }
 
 /// The processes that a followed call has to do with: those it passed, and the other members of their aliases.
@@ -182,7 +143,7 @@ impl Seen<'_> {
                 match (lane(from), lane(to)) {
                     (Some(from), Some(to)) => {
                         let (carries, arrived_ns) = (*carries, self.arrived_ns);
-                        Shape::Arrow(Arrow { from, to, carries, arrived_ns })
+                        Shape::Arrow(Arrow { from, to, carries, arrived_ns, lost: self.lost })
                     }
                     _ => Shape::Across,
                 }

@@ -18,14 +18,33 @@ pub fn call_of(what: &What) -> Option<&str> {
         | What::RedundancyFound { call, .. }
         | What::Stale { call, .. }
         | What::InDoubt { call, .. }
-        | What::Resolved { call, .. } => Some(call),
+        | What::Resolved { call, .. }
+        | What::Relayed { call, .. }
+        | What::RelayAnswered { call, .. }
+        | What::RelayCompleted { call, .. }
+        | What::RolledForward { call, .. }
+        | What::Substituted { call, .. }
+        | What::RollingBack { call, .. }
+        | What::RolledBack { call, .. }
+        | What::CancelSent { call, .. }
+        | What::CancelConfirmed { call, .. }
+        | What::Cancelled { call, .. }
+        | What::Undoing { call, .. }
+        | What::Diverged { call, .. }
+        | What::Stuck { call, .. } => Some(call),
         _ => None,
     }
 }
 
 /// A call that was made on behalf of another one: `(the one served, the one made)`.
-fn parent(_what: &What) -> Option<(&str, &str)> {
-    None
+fn parent(what: &What) -> Option<(&str, &str)> {
+    match what {
+        What::Relayed { call, downstream, .. }
+        | What::RelayAnswered { call, downstream, .. }
+        | What::CancelSent { call, downstream, .. } => Some((call, downstream)),
+        What::Substituted { call, new, .. } => Some((call, new)),
+        _ => None,
+    }
 }
 
 /// The call at the root of this one, and every call that was made on its behalf, the root first.

@@ -31,8 +31,8 @@ fn drawn(chart: &Chart, step: &Step) -> String {
     let text = format!("{} {}", chart.clock(step.at_ns), plain(&step.label));
     match &step.shape {
         Shape::Arrow(arrow) => {
-            let line = match (arrow.carries, arrow.arrived_ns) {
-                (_, None) => "-x",
+            let line = match (arrow.carries, arrow.lost) {
+                (_, true) => "-x",
                 (Carries::Answer, _) => "-->>",
                 (Carries::Request | Carries::Again | Carries::Cancel, _) => "->>",
             };

@@ -2,6 +2,7 @@
 //!
 //! The model knows no terminal, no network and no file format; the screen, the reports and the exports show it.
 
+mod arrivals;
 mod build;
 mod calls;
 mod lanes;
@@ -145,6 +146,8 @@ pub struct Arrow {
     pub carries: Carries,
     /// When it arrived, on the machine's monotonic clock; none if nobody told of it.
     pub arrived_ns: Option<u64>,
+    /// Whether nothing else tells that it arrived either.
+    pub lost: bool,
 }
 
 /// What a message carries.

@@ -31,6 +31,7 @@ pub(super) enum Drawn {
 pub(super) fn drafts(event: &Event, standing: &Standing) -> Vec<Draft> {
     message(event, standing)
         .or_else(|| of_call(event))
+        .or_else(|| relay(event, standing).map(|draft| vec![draft]))
         .or_else(|| life(event, standing).map(|draft| vec![draft]))
         .unwrap_or_default()
 }
@@ -109,6 +110,62 @@ fn of_call(event: &Event) -> Option<Vec<Draft>> {
         _ => return None,
     };
     Some(vec![one])
+}
+
+/// What a relay does on behalf of a call, forwards and backwards.
+fn relay(event: &Event, standing: &Standing) -> Option<Draft> {
+    let here = &event.process;
+    Some(match &event.what {
+        What::Relayed { call, downstream, target, .. } => {
+            let label = format!("{} > {} {target}, in journal", short(call), short(downstream));
+            mark(here, Sign::Stable, Tone::Standby, label)
+        }
+        What::RelayAnswered { downstream, replayed, failed, .. } => {
+            let how = if *failed { "error" } else { "answer" };
+            let from = if *replayed { ", from journal" } else { "" };
+            let tone = if *failed { Tone::Warn } else { Tone::Plain };
+            mark(here, Sign::Note, tone, format!("{} {how}{from}", short(downstream)))
+        }
+        What::RelayCompleted { call, failed, .. } => {
+            let how = if *failed { "error" } else { "reply" };
+            mark(here, Sign::Stable, Tone::Good, format!("{} completed: {how}", short(call)))
+        }
+        What::RolledForward { call, resent, .. } => {
+            mark(here, Sign::Found, Tone::Good, format!("{} rolled forward, {resent} again", short(call)))
+        }
+        What::Substituted { old, new, new_target, .. } => {
+            let label = format!("{} {new_target} instead of {}", short(new), short(old));
+            mark(here, Sign::Found, Tone::Warn, label)
+        }
+        What::RollingBack { call, why, .. } => {
+            mark(here, Sign::Found, Tone::Warn, format!("{} rolls back: {why}", short(call)))
+        }
+        What::RolledBack { call, then, .. } => {
+            mark(here, Sign::Stable, Tone::Good, format!("{} rolled back: {then}", short(call)))
+        }
+        What::CancelSent { downstream, target, .. } => {
+            let to = member(standing, target, "");
+            let drawn = Drawn::Sent { from: here.clone(), to, carries: Carries::Cancel };
+            draft(Tone::Warn, format!("cancel {}", short(downstream)), drawn)
+        }
+        What::CancelConfirmed { downstream, target, .. } => {
+            let from = member(standing, target, "");
+            let drawn = Drawn::Arrived { from, to: here.clone(), carries: Carries::Answer };
+            draft(Tone::Good, format!("{} cancelled", short(downstream)), drawn)
+        }
+        What::Cancelled { call, undone, .. } => {
+            let how = if *undone { "undone" } else { "never happened" };
+            mark(here, Sign::Stable, Tone::Warn, format!("{} {how}, tombstone", short(call)))
+        }
+        What::Undoing { call, .. } => mark(here, Sign::Note, Tone::Warn, format!("{} undo", short(call))),
+        What::Diverged { call, .. } => {
+            mark(here, Sign::Doubt, Tone::Bad, format!("{} diverged", short(call)))
+        }
+        What::Stuck { call, why, .. } => {
+            mark(here, Sign::Doubt, Tone::Bad, format!("{} stuck: {why}", short(call)))
+        }
+        _ => return None,
+    })
 }
 
 fn life(event: &Event, standing: &Standing) -> Option<Draft> {

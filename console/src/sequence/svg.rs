@@ -115,7 +115,7 @@ fn message(number: usize, arrow: &Arrow, label: &str) -> Markup {
         } @else {
             line class=(if dashed { "message answer" } else { "message" }) x1=(from) x2=(tip) y1=(y) y2=(y) {}
         }
-        @if arrow.arrived_ns.is_some() {
+        @if !arrow.lost {
             polygon points=(format!("{tip},{y} {back},{} {back},{}", y - 4, y + 4)) {}
         } @else {
             path class="message lost" d=(format!("M{back} {} l8 8 m0 -8 l-8 8", y - 4)) {}

@@ -1,10 +1,10 @@
 //! Charts of small stories.
 
-use palib::control::{Event, TakeoverTiming, What};
+use palib::control::{Event, MemberState, TakeoverTiming, What};
 
 use super::*;
 use crate::world::World;
-use crate::world::stage::{Stage, chart_story};
+use crate::world::stage::{Stage, chart_story, member, row};
 
 fn world(events: &[Event]) -> World {
     let mut world = World::default();
@@ -29,7 +29,7 @@ fn lines(chart: &Chart) -> Vec<String> {
         }
         Shows::Step(step) => match &step.shape {
             Shape::Arrow(arrow) => {
-                let end = if arrow.arrived_ns.is_some() { "->" } else { "-x" };
+                let end = if arrow.lost { "-x" } else { "->" };
                 format!("{} {end} {}: {}", lane(arrow.from), lane(arrow.to), step.label)
             }
             Shape::Mark { lane: at, sign } => format!("{sign:?} {}: {}", lane(*at), step.label),
@@ -61,6 +61,75 @@ fn a_call_is_followed_over_a_takeover() {
     assert_eq!(names, ["caller-1", "caller-2", "counter-1", "counter-2"], "clients come first, backups wait");
     let last = &chart.lines.last().unwrap().stands;
     assert_eq!(*last, [Stand::Serves, Stand::Waits, Stand::Gone, Stand::Serves]);
+}
+
+/// A transaction of a relay in one call, rolled back and then run again.
+fn relayed() -> Stage {
+    let mut stage = Stage::new();
+    for (alias, id, name) in [("caller", 1, "caller-1"), ("relay", 2, "relay-1"), ("stock", 3, "stock-1")] {
+        let members = vec![member(name, 100 + id, MemberState::InService, "first start")];
+        stage.say("ftm", What::Alias { row: row(alias, id, alias, 1, members) });
+    }
+    let (x, y) = ("caller/i1/7", "relay/i1/3");
+    let text = str::to_owned;
+    let asked = |call, target, to| What::Asked {
+        call: text(call),
+        target: text(target),
+        to: text(to),
+        outbox: false,
+    };
+    stage.wait(1).say("caller-1", asked(x, "relay", "relay-1"));
+    let relayed = What::Relayed {
+        call: text(x),
+        alias: text("relay"),
+        position: text("1"),
+        downstream: text(y),
+        target: text("stock"),
+    };
+    stage.wait(1).say("relay-1", relayed).say("relay-1", asked(y, "stock", "stock-1"));
+    stage.wait(1).say("stock-1", What::Executing { call: text(y), alias: text("stock") });
+    stage.wait(1).say(
+        "relay-1",
+        What::CancelSent {
+            call: text(x),
+            alias: text("relay"),
+            position: text("1"),
+            downstream: text(y),
+            target: text("stock"),
+        },
+    );
+    stage.wait(1).say("stock-1", What::Cancelled { call: text(y), alias: text("stock"), undone: true });
+    stage.wait(1).say(
+        "relay-1",
+        What::CancelConfirmed {
+            call: text(x),
+            alias: text("relay"),
+            position: text("1"),
+            downstream: text(y),
+            target: text("stock"),
+        },
+    );
+    stage
+}
+
+#[test]
+fn a_call_is_followed_through_a_relay_and_back() {
+    let expected = [
+        "caller-1 -> relay-1: #7 relay",
+        "Stable relay-1: #7 > #3 stock, in journal",
+        "relay-1 -> stock-1: #3 stock",
+        "Note stock-1: #3 runs",
+        "relay-1 -> stock-1: cancel #3",
+        "Stable stock-1: #3 undone, tombstone",
+        "stock-1 -> relay-1: #3 cancelled",
+    ];
+    for call in ["caller/i1/7", "relay/i1/3"] {
+        let chart = chart(&relayed(), &follow(call));
+        assert_eq!(lines(&chart), expected, "followed from {call}");
+        assert_eq!(chart.calls, ["caller/i1/7", "relay/i1/3"]);
+        let names: Vec<_> = chart.lanes.iter().map(|lane| lane.process.as_str()).collect();
+        assert_eq!(names, ["caller-1", "relay-1", "stock-1"], "clients, relays, servers");
+    }
 }
 
 #[test]

@@ -248,7 +248,9 @@ impl World {
                 self.ledger.measured(&event.process, stats, &self.aliases);
                 self.process(&event.process).stats = stats.clone();
             }
-            What::Call { call, target, .. } => self.load.seen_calling(call, target),
+            What::Asked { call, target, .. } | What::Call { call, target, .. } => {
+                self.load.seen_calling(call, target);
+            }
             _ => {}
         }
     }

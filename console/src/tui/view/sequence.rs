@@ -213,10 +213,10 @@ fn message(
         Carries::Cancel => theme.pick("┄", "~"),
     };
     let right = to > from;
-    let head = match (arrow.arrived_ns.is_some(), right) {
-        (false, _) => theme.pick("╳", "x"),
-        (true, true) => theme.pick("▶", ">"),
-        (true, false) => theme.pick("◀", "<"),
+    let head = match (arrow.lost, right) {
+        (true, _) => theme.pick("╳", "x"),
+        (false, true) => theme.pick("▶", ">"),
+        (false, false) => theme.pick("◀", "<"),
     };
     raw(buffer, row, low + 1, &shaft.repeat(usize::from(room)), style);
     raw(buffer, row, if right { high - 1 } else { low + 1 }, head, style);
