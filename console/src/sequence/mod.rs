@@ -218,8 +218,12 @@ impl Chart {
     }
 }
 
-/// A call's number alone: `#118` for `caller/i1/118`.
+/// A call's number alone, as it counts within its grant: `#118` for `caller/i1/1000000000118`.
 #[must_use]
 pub fn short(call: &str) -> String {
-    format!("#{}", call.rsplit('/').next().unwrap_or(call))
+    let last = call.rsplit('/').next().unwrap_or(call);
+    match last.parse::<u64>() {
+        Ok(number) => format!("#{}", number % palib_core::ids::TRANS_GRANT),
+        Err(_) => format!("#{last}"),
+    }
 }
