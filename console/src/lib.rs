@@ -11,6 +11,7 @@ pub mod ftm;
 pub mod history;
 pub mod keeper;
 pub mod operator;
+pub mod report;
 pub mod run;
 pub mod sequence;
 pub mod state;

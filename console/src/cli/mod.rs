@@ -19,6 +19,7 @@ mod man;
 mod output;
 mod parts;
 mod ps;
+mod report;
 mod resolve;
 mod run;
 mod table;
@@ -92,6 +93,8 @@ enum Command {
     Check(check::Check),
     /// Play the claims and figures of the patent against real processes, and say which of them held
     Claims(claims::Claims),
+    /// A run of `run --out` as one self-contained HTML page
+    Report(report::Report),
     /// Throughput, latency and blackout, each beside its limit
     Bench(bench::Bench),
     /// Completions for a shell
@@ -163,6 +166,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Resolve(command) => block_on(command.run(context)),
         Command::Inspect(command) => command.run(context),
         Command::Check(command) => command.run(context),
+        Command::Report(command) => command.run(context),
         Command::Claims(command) => block_on(command.run(context)),
         Command::Bench(command) => block_on(command.run(context)),
         Command::Completions(command) => command.run(),

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use palib::control::{Event, TakeoverTiming, What};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::{count, micros};
 
 /// What came of a run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// `clean`, or `not clean: ` and why in a few words.
     pub verdict: String,
@@ -39,7 +39,7 @@ pub struct Summary {
 }
 
 /// How calls ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
     /// With a reply.
     pub acked: u64,
@@ -50,7 +50,7 @@ pub struct Calls {
 }
 
 /// A defect that was injected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefectDone {
     /// Its id in the ledger.
     pub id: String,
@@ -61,7 +61,7 @@ pub struct DefectDone {
 }
 
 /// A takeover and where its time went; parts that were not measured are null.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Takeover {
     /// The alias.
     pub alias: String,
@@ -75,7 +75,7 @@ pub struct Takeover {
 }
 
 /// How long calls took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// The median.
     pub p50: u64,
