@@ -87,6 +87,7 @@ impl CallSide {
             window: WINDOW,
             resend_after: Nanos(RESEND_AFTER.as_nanos() as u64),
             inquire_after: Nanos(INQUIRE_AFTER.as_nanos() as u64),
+            mark_after: Nanos(INQUIRE_AFTER.as_nanos() as u64),
         };
         let state = State {
             core: Caller::new(settings),
@@ -121,8 +122,13 @@ impl CallSide {
         for target in &targets {
             self.learn_target(&mut state, *target);
         }
-        let input =
-            Input::Promoted { incarnation: self.incarnation, port, trans_base: TransId(trans_base), pending };
+        let input = Input::Promoted {
+            incarnation: self.incarnation,
+            port,
+            trans_base: TransId(trans_base),
+            pending,
+            held: Vec::new(),
+        };
         self.feed(&mut state, input);
         drop(state);
         self.spawn_ticker();
@@ -223,7 +229,7 @@ impl CallSide {
                         self.feed_at(&mut state, now, Input::Refused { id, port, refusal });
                     }
                 }
-                Message::Request(_) => {}
+                _ => {}
             }
         }
     }
@@ -318,6 +324,7 @@ impl CallSide {
             Effect::DeadlinePassed { id } => self.arrive(state, id, Arrival::DeadlinePassed),
             // Whoever waits learns it because the sender of the arrival is dropped.
             Effect::NotPending { id } => drop(state.waits.remove(&id)),
+            _ => {}
         }
     }
 

@@ -306,6 +306,7 @@ fn source_of(message: &Message<Bytes>) -> AliasId {
     match message {
         Message::Request(request) => request.id.source,
         Message::Answer { id, .. } | Message::Refused { id, .. } => id.source,
+        _ => unreachable!("relays"),
     }
 }
 

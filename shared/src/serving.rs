@@ -181,6 +181,7 @@ impl<S: Service> ServeSide<S> {
                 }
             }
             Effect::Note(note) => self.note(note),
+            _ => unreachable!("relays"),
         }
     }
 
@@ -191,12 +192,13 @@ impl<S: Service> ServeSide<S> {
                 along = self.along_with(&row);
                 AreaWrite::Row { key, row }
             }
-            Write::Atomic { key, id, digest } => {
+            Write::Atomic { key, id, digest, failure } => {
                 let run = state.closure.take().expect("an atomic commit follows its own input at once");
-                AreaWrite::Atomic { key, id, digest, run }
+                AreaWrite::Atomic { key, id, digest, failure, run }
             }
             Write::PutMark { source, mark } => AreaWrite::Mark { source, mark },
             Write::DropSource { source } => AreaWrite::DropSource { source },
+            _ => unreachable!("relays"),
         });
         let mut writes: Vec<AreaWrite> = writes.collect();
         writes.extend(along.map(AreaWrite::Also));
@@ -204,6 +206,7 @@ impl<S: Service> ServeSide<S> {
             Some(Then::Stable { id }) => Token::Row(*id),
             Some(Then::StableBlock { id }) => Token::Block(*id),
             None => Token::Other(0),
+            _ => unreachable!("relays"),
         };
         state.jobs.push(Job { incarnation, writes, token });
         if state.jobs.len() == 1 {
@@ -245,7 +248,7 @@ impl<S: Service> ServeSide<S> {
         }
     }
 
-    fn note(&self, note: Note) {
+    fn note(&self, note: Note<Bytes>) {
         let text = |id| self.shared.directory.id_text(id);
         let alias = self.alias_name.clone();
         match note {
@@ -261,6 +264,7 @@ impl<S: Service> ServeSide<S> {
                 self.shared.trace.push(What::InDoubt { call: text(id), alias });
             }
             Note::Stale { id } => self.shared.trace.push(What::Stale { call: text(id), alias }),
+            _ => unreachable!("relays"),
         }
     }
 }
@@ -305,7 +309,7 @@ impl<S: Service> Serving for ServeSide<S> {
                     self.shared.trace_stable(id, &self.alias_name, Durable::Block);
                     self.feed_at(&mut state, now, Input::StableBlock { id });
                 }
-                Token::Outbox(_) | Token::Other(_) => {}
+                _ => {}
             }
         }
     }
@@ -322,7 +326,10 @@ impl<S: Service> Serving for ServeSide<S> {
         }
         let mut state = self.state.lock();
         state.ready = Some(tell);
-        self.feed(&mut state, Input::Promoted { incarnation: self.incarnation, blocked });
+        self.feed(
+            &mut state,
+            Input::Promoted { incarnation: self.incarnation, blocked, journal: Vec::new() },
+        );
         told
     }
 

@@ -212,5 +212,6 @@ fn body_bytes(message: &Message<Bytes>) -> usize {
         Message::Request(request) => request.body.len(),
         Message::Answer { outcome: Outcome::Reply(body) | Outcome::Failed(body), .. } => body.len(),
         Message::Refused { .. } => 0,
+        _ => unreachable!("relays"),
     }
 }

@@ -102,6 +102,7 @@ fn decode_frame(mut frame: Bytes) -> Result<Frame, WireError> {
                 target: AliasId(frame.get_u32_le()),
                 mark: Mark { born: Incarnation(frame.get_u64_le()), trans: TransId(frame.get_u64_le()) },
                 attempt: frame.get_u32_le(),
+                cancellable: false,
                 body: get_body(frame)?,
             })
         }

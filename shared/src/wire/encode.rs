@@ -35,6 +35,7 @@ pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<()
             out.put_u8(refusal_code(*refusal));
             Ok(())
         }
+        _ => unreachable!("relays"),
     }
 }
 

@@ -126,7 +126,12 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             Input::PortGone { port } => self.port_gone(now, port, effects),
             Input::Await { id, deadline } => self.wait(id, deadline, effects),
             Input::Tick => self.tick(now, effects),
-            Input::Promoted { incarnation, port, trans_base, pending } => {
+            // Relays call on from the next step of this work on.
+            Input::Reserve { .. }
+            | Input::Cancel { .. }
+            | Input::CancelEnded { .. }
+            | Input::Settled { .. } => {}
+            Input::Promoted { incarnation, port, trans_base, pending, held: _ } => {
                 self.promoted(now, incarnation, port, trans_base, pending, effects);
             }
             Input::Fenced => {
@@ -279,7 +284,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         };
         let Pending { id, born, .. } = open.call;
         let (attempt, body) = (open.attempt.0, open.call.body.clone());
-        effects.push(Effect::Send { port, request: Request { id, born, target, mark, attempt, body } });
+        effects.push(Effect::Send {
+            port,
+            request: Request { id, born, target, mark, attempt, cancellable: false, body },
+        });
         open.attempt.0 = attempt.saturating_add(1);
         let due = now.0.saturating_add(self.settings.resend_after.0);
         set_timer(&mut self.timers, &mut open.resend, Some(Nanos(due)), Timer::Resend(key));

@@ -87,6 +87,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             _ if trans > entry.trans => self.execute(key, held, effects),
             _ if held.digest != entry.digest => Self::refuse(&held, Refusal::DifferentBody, effects),
             Known::Open => self.hold(key, &held, effects),
+            Known::Undoing | Known::Cancelled => Self::refuse(&held, Refusal::Cancelled, effects),
             Known::AutoReply | Known::Handler => match row {
                 Some(row) => self.answer(key, held, row, effects),
                 None => self.load(key, held, effects),

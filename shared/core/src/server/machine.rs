@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::open::{Ending, Held, Open, State, Waiting};
 use super::ring::{Entry, Known, Ring};
-use super::{Asker, Effect, Input, Note, Recovery, Resolution, Then, Write};
+use super::{Asker, Effect, Input, Note, OnFailure, Recovery, Resolution, Then, Write};
 use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey};
 use crate::message::{Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
@@ -131,12 +131,16 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             Input::Returned { id, outcome } => self.returned(id, outcome, effects),
             Input::Abandoned { id, failure } => self.abandoned(id, failure, effects),
             Input::HandlerAnswered { id, outcome } => self.handler_answered(id, &outcome, effects),
-            Input::Promoted { incarnation, blocked } => self.promoted(incarnation, blocked, effects),
+            Input::Promoted { incarnation, blocked, journal: _ } => {
+                self.promoted(incarnation, blocked, effects)
+            }
             Input::Recovered { id, recovery } => self.recovered(id, recovery, effects),
             Input::Resolve { id, resolution } => self.resolve(id, resolution, effects),
             Input::AskerGone { asker } => self.asker_gone(asker),
             Input::AliasesGone { aliases } => self.aliases_gone(&aliases, effects),
             Input::Fenced => self.fenced(),
+            // Relays call on from the next step of this work on.
+            _ => {}
         }
     }
 
@@ -216,6 +220,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         match resolution {
             Resolution::Outcome(outcome) => self.register(id, outcome, effects),
+            Resolution::RollBack => {}
             Resolution::Rerun => {
                 call.state = State::Executing;
                 effects.push(Effect::Execute { id, body: call.body.clone() });
@@ -265,7 +270,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         };
         call.state = State::Committing { resume: false };
-        let write = Write::Atomic { key: call.key, id, digest: call.digest };
+        let write = Write::Atomic { key: call.key, id, digest: call.digest, failure: OnFailure::Register };
         self.commit(id, write, Then::Stable { id }, effects);
     }
 

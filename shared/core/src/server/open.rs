@@ -75,8 +75,15 @@ impl<B: Clone> Open<B> {
         let mut requests = Vec::new();
         let (digest, born) = (self.digest, self.key.session.born);
         self.waiting.each(|asker, _| {
-            let request =
-                Request { id, born, target, mark: Mark::default(), attempt: 0, body: self.body.clone() };
+            let request = Request {
+                id,
+                born,
+                target,
+                mark: Mark::default(),
+                attempt: 0,
+                cancellable: false,
+                body: self.body.clone(),
+            };
             requests.push(Held { asker, request, digest, again: false });
         });
         requests

@@ -71,12 +71,16 @@ impl<'txn> Batch<'txn> {
                     _ => None,
                 })
             }
-            AreaWrite::Atomic { key, id, digest, mut run } => {
+            AreaWrite::Atomic { key, id, digest, failure: _, mut run } => {
                 let outcome = self.run(&mut run)?;
                 let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
                 self.put_row(key, &Row { id, digest, state })?;
                 Ok(Some(outcome))
             }
+            AreaWrite::AtomicUndo { .. }
+            | AreaWrite::DropRow { .. }
+            | AreaWrite::Journal(_)
+            | AreaWrite::CloseJournal(_) => unreachable!("relays"),
             AreaWrite::App(mut run) => self.run(&mut run).map(Some),
             AreaWrite::Also(mut run) => self.run(&mut run).map(|_| None),
             AreaWrite::Mark { source, mark } => self.put_mark(source, mark).map(|()| None),

@@ -159,6 +159,10 @@ impl StableArea for RedbArea {
         self.store.read(|snapshot| snapshot.outbox())
     }
 
+    fn journal(&self) -> Result<Vec<palib_core::relay::Journaled<Bytes>>, AreaError> {
+        Ok(Vec::new())
+    }
+
     fn blocked(&self) -> Result<Vec<(SlotKey, Row<Bytes>)>, AreaError> {
         self.store.read(|snapshot| snapshot.blocked())
     }

@@ -158,6 +158,7 @@ pub(super) fn encode_row(key: &[u8], row: &Row<Bytes>, unix_ms: u64) -> Vec<u8> 
         RowState::Registered(RedProcess::AutoReply(Outcome::Reply(body))) => (1, None, body),
         RowState::Registered(RedProcess::AutoReply(Outcome::Failed(body))) => (2, None, body),
         RowState::Registered(RedProcess::Handler { index, arg }) => (3, Some(*index), arg),
+        _ => unreachable!("relays"),
     };
     let (tag, origin) = origin_parts(row.id.origin);
     let mut out = open_frame(44 + body.len());

@@ -108,6 +108,7 @@ fn state_words(state: &RowState<Bytes>) -> (&'static str, String, &Bytes) {
         RowState::Registered(RedProcess::Handler { index, arg }) => {
             ("handler", format!("HANDLER {index}"), arg)
         }
+        _ => unreachable!("relays"),
     }
 }
 
