@@ -7,6 +7,7 @@ use std::time::Instant;
 use palib_core::ids::{AliasId, IdForm, Incarnation, Nanos, PortId, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::WINDOW;
+use palib_core::relay::Policy;
 use palib_core::{resend, server};
 
 const CALLER: AliasId = AliasId(2);
@@ -24,7 +25,14 @@ fn measure(flight: u64) {
         inquire_after: Nanos(1),
         mark_after: Nanos(1),
     });
-    let settings = server::Settings { alias: COUNTER, window: WINDOW, sessions_max: 512, calls_max: 16_384 };
+    let on_takeover = Policy::RollForward;
+    let settings = server::Settings {
+        alias: COUNTER,
+        window: WINDOW,
+        sessions_max: 512,
+        calls_max: 16_384,
+        on_takeover,
+    };
     let mut server = server::Server::new(settings);
     let (mut sent, mut done) = (Vec::new(), Vec::new());
     let now = Nanos(0);

@@ -3,6 +3,7 @@
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, PortId, Session, SlotKey, TransId};
 use palib_core::message::{Outcome, Refusal, Request};
 use palib_core::redundancy::{RedProcess, Row, RowState};
+use palib_core::relay::Policy;
 use palib_core::server::{
     Asker, CallState, Effect, Input, Note, OnFailure, Recovery, Resolution, Server, Settings, Then, Write,
 };
@@ -33,7 +34,8 @@ impl Bench {
     }
 
     fn backup(calls_max: usize, sessions_max: usize) -> Self {
-        let settings = Settings { alias: COUNTER, window: WINDOW, sessions_max, calls_max };
+        let on_takeover = Policy::RollForward;
+        let settings = Settings { alias: COUNTER, window: WINDOW, sessions_max, calls_max, on_takeover };
         Self { server: Server::new(settings), rows: vec![], mark: None, loads: 0 }
     }
 

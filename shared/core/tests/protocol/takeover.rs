@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use palib_core::ids::{AliasId, Nanos, PortId, TRANS_GRANT, TransId};
+use palib_core::relay::Policy;
 use palib_core::resend::{self, Caller};
 use palib_core::server::{self, Server};
 
@@ -29,6 +30,7 @@ impl World {
     pub(crate) fn promote_server(&mut self, setup: &Setup) {
         let index = self.servers.len();
         let settings = server::Settings {
+            on_takeover: Policy::RollForward,
             alias: SERVER,
             window: setup.window,
             sessions_max: setup.sessions_max,
