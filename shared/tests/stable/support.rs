@@ -10,6 +10,7 @@ use bytes::Bytes;
 use palib::core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, Session, SlotKey, TransId};
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, Row, RowState, WINDOW};
+use palib::core::relay::{Course, Policy};
 use palib::core::resend::Pending;
 use palib::stable::redb::{DiskSeam, RedbArea, RedbOptions, area_path};
 use palib::stable::{
@@ -197,6 +198,12 @@ pub(crate) fn reply_row(source: u32, born: u64, trans: u64, reply: &str) -> Row<
 
 pub(crate) fn blocked_row(source: u32, born: u64, trans: u64) -> Row<Bytes> {
     let state = RowState::Blocked { request: Bytes::from(format!("create {trans}")) };
+    Row { id: call(source, born, trans), digest: u128::from(trans), state }
+}
+
+pub(crate) fn relaying_row(source: u32, born: u64, trans: u64, course: Course<Bytes>) -> Row<Bytes> {
+    let request = Bytes::from(format!("order {trans}"));
+    let state = RowState::Relaying { request, policy: Policy::RollBack, course, cancellable: true };
     Row { id: call(source, born, trans), digest: u128::from(trans), state }
 }
 

@@ -20,7 +20,7 @@ type Records<'txn> = ::redb::Table<'txn, &'static [u8], &'static [u8]>;
 
 /// What the writer knows by heart, because it would look it up for each write: both are small.
 pub(super) struct Memory {
-    /// The index of blocked rows.
+    /// The index of blocked rows: those that are blocked or relaying.
     blocked: BTreeMap<SlotKey, TransId>,
     /// The marks of the source aliases.
     marks: BTreeMap<AliasId, Mark>,
@@ -125,7 +125,7 @@ impl<'txn> Batch<'txn> {
         let slot = record::slot_key(key);
         let record = record::encode_row(&slot, row, self.unix_ms);
         self.insert(Table::Redundancy, &slot, &record)?;
-        if matches!(row.state, RowState::Blocked { .. }) {
+        if record::is_indexed(&row.state) {
             self.memory.blocked.insert(key, row.id.trans);
             let record = record::encode_blocked(&slot, row.id.trans);
             self.insert(Table::Blocked, &slot, &record)?;

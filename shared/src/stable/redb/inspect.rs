@@ -11,7 +11,7 @@ use ::redb::StorageBackend;
 use ::redb::backends::FileBackend;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, Mark, SlotKey, TransId};
-use palib_core::redundancy::{Row, RowState};
+use palib_core::redundancy::Row;
 use palib_core::resend::Pending;
 use serde::{Deserialize, Serialize};
 
@@ -166,7 +166,7 @@ impl Inspection {
         self.store.read(Snapshot::marks)
     }
 
-    /// The rows in state blocked.
+    /// The rows in state blocked or relaying.
     ///
     /// # Errors
     /// If a record is damaged.
@@ -239,8 +239,8 @@ fn check_records(snapshot: &Snapshot, meta: &Meta, check: &mut AreaCheck) {
     }
     for (key, trans) in &facts.blocked {
         if !facts.blocked_rows.contains(key) {
-            let damage = format!("it says that call {trans} is blocked, and the redundancy table does not");
-            check.note(Table::Blocked.name(), &show::hex(&record::slot_key(*key)), damage);
+            let key = show::hex(&record::slot_key(*key));
+            check.note(Table::Blocked.name(), &key, record::not_blocked(*trans));
         }
     }
 }
@@ -276,12 +276,13 @@ fn check_record(
 }
 
 fn check_row(key: SlotKey, row: &Row<Bytes>, facts: &mut Facts) -> Result<(), Damage> {
-    let is_blocked = matches!(row.state, RowState::Blocked { .. });
-    if is_blocked && facts.blocked.get(&key) == Some(&row.id.trans) {
+    let is_indexed = record::is_indexed(&row.state);
+    if is_indexed && facts.blocked.get(&key) == Some(&row.id.trans) {
         facts.blocked_rows.insert(key);
-    } else if is_blocked {
+    } else if is_indexed {
         return Err(
-            "it is blocked and not in the index of blocked rows: a takeover would overlook it".to_owned()
+            "it is blocked or relaying and not in the index of blocked rows: a takeover would overlook it"
+                .to_owned(),
         );
     }
     match facts.marks.get(&key.session.source) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use palib_core::ids::{AliasId, Mark, SlotKey, TransId};
-use palib_core::redundancy::{Row, RowState};
+use palib_core::redundancy::Row;
 use palib_core::resend::Pending;
 
 use super::file::{definition, redb_error};
@@ -139,13 +139,15 @@ impl Snapshot {
         for (key, trans) in self.blocked_index()? {
             let row = self.load(key)?.0;
             match row {
-                Some(row) if row.id.trans == trans && matches!(row.state, RowState::Blocked { .. }) => {
+                Some(row) if row.id.trans == trans && record::is_indexed(&row.state) => {
                     out.push((key, row));
                 }
                 _ => {
-                    let damage =
-                        format!("it says that call {trans} is blocked, and the redundancy table does not");
-                    return Err(self.damaged(Table::Blocked, &record::slot_key(key), damage));
+                    return Err(self.damaged(
+                        Table::Blocked,
+                        &record::slot_key(key),
+                        record::not_blocked(trans),
+                    ));
                 }
             }
         }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Incarnation, Nanos, Origin, PortId, Session, Slot, SlotKey, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, Row, RowState};
+use palib_core::relay::{Course, Policy};
 use palib_core::resend::Pending;
 use proptest::prelude::*;
 
@@ -35,13 +36,32 @@ fn call_ids() -> impl Strategy<Value = CallId> {
     })
 }
 
+fn outcomes() -> impl Strategy<Value = Outcome<Bytes>> {
+    prop_oneof![bodies().prop_map(Outcome::Reply), bodies().prop_map(Outcome::Failed)]
+}
+
+fn processes() -> impl Strategy<Value = RedProcess<Bytes>> {
+    prop_oneof![
+        outcomes().prop_map(RedProcess::AutoReply),
+        (any::<u16>(), bodies()).prop_map(|(index, arg)| RedProcess::Handler { index, arg }),
+    ]
+}
+
+fn relaying() -> impl Strategy<Value = RowState<Bytes>> {
+    let policies = prop_oneof![Just(Policy::RollForward), Just(Policy::Substitute), Just(Policy::RollBack)];
+    let courses = prop_oneof![Just(Course::Forward), Just(Course::Back), bodies().prop_map(Course::Failing)];
+    (bodies(), policies, courses, any::<bool>()).prop_map(|(request, policy, course, cancellable)| {
+        RowState::Relaying { request, policy, course, cancellable }
+    })
+}
+
 fn states() -> impl Strategy<Value = RowState<Bytes>> {
     prop_oneof![
         bodies().prop_map(|request| RowState::Blocked { request }),
-        bodies().prop_map(|body| RowState::Registered(RedProcess::AutoReply(Outcome::Reply(body)))),
-        bodies().prop_map(|body| RowState::Registered(RedProcess::AutoReply(Outcome::Failed(body)))),
-        (any::<u16>(), bodies())
-            .prop_map(|(index, arg)| RowState::Registered(RedProcess::Handler { index, arg })),
+        processes().prop_map(RowState::Registered),
+        relaying(),
+        processes().prop_map(RowState::Undoing),
+        any::<bool>().prop_map(|undone| RowState::Cancelled { undone }),
     ]
 }
 
