@@ -1,11 +1,18 @@
 //! What relays leave in a stable area.
 
-use bytes::Bytes;
-use palib::core::redundancy::{RedProcess, Row, RowState};
-use palib::core::relay::Course;
-use palib::stable::StableArea;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{OneName, Place, call, key_of, put, relaying_row, reply_row};
+use bytes::Bytes;
+use palib::core::ids::AliasId;
+use palib::core::message::Outcome;
+use palib::core::redundancy::{RedProcess, Row, RowState};
+use palib::core::relay::{Course, Journaled, Served};
+use palib::stable::redb::DiskSeam;
+use palib::stable::{AreaWrite, StableArea, inspect_file};
+
+use crate::support::{OneName, Opened, Place, call, journaled, key_of, put, relaying_row, reply_row, served};
 
 fn in_state(trans: u64, state: RowState<Bytes>) -> Row<Bytes> {
     Row { id: call(7, 1, trans), digest: u128::from(trans), state }
@@ -72,4 +79,211 @@ fn a_row_says_where_its_call_stands_in_a_relay() {
     says(2, "failure to be registered: sold out");
     says(2, "body: order 3");
     says(5, "was executed and undone: true");
+}
+
+/// The first call on of a transaction, as a relay puts it.
+fn begin(trans: u64) -> Vec<AreaWrite> {
+    let row = put(relaying_row(3, 1, trans, Course::Forward));
+    vec![row, AreaWrite::Journal(journaled(served(3, 1, trans), &[1], 100 + trans, None))]
+}
+
+/// Its end, as a relay puts it.
+fn complete(trans: u64) -> Vec<AreaWrite> {
+    vec![put(reply_row(3, 1, trans, "shipped")), AreaWrite::CloseJournal(served(3, 1, trans))]
+}
+
+fn places(area: &Opened) -> Vec<(Served, String)> {
+    let rows = area.area.journal().unwrap();
+    rows.into_iter().map(|row| (row.served, row.position.to_string())).collect()
+}
+
+#[test]
+fn the_journal_is_the_same_after_its_owner_was_killed_and_is_ordered_by_calls_and_positions() {
+    let place = Place::new();
+    let area = place.open();
+    let shipped = Some(Outcome::Reply("shipped".into()));
+    let refused = Some(Outcome::Failed("sold out".into()));
+    // In the order they shall be read in.
+    let rows: [Journaled<Bytes>; 6] = [
+        journaled(served(3, 1, 7), &[1], 40, refused),
+        journaled(served(3, 1, 7), &[2], 30, None),
+        journaled(served(3, 1, 7), &[2, 1], 20, None),
+        journaled(served(3, 1, 7), &[2, 300], 21, shipped),
+        journaled(served(3, 1, 300), &[1], 22, None),
+        journaled(served(3, 2, 6), &[1], 10, None),
+    ];
+    for row in rows.iter().rev() {
+        area.write(vec![AreaWrite::Journal(row.clone())]);
+    }
+    assert_eq!(area.area.journal().unwrap(), rows);
+    let killed = place.copy_as_after_a_kill();
+    assert_eq!(inspect_file(&killed.path()).unwrap().journal().unwrap(), rows);
+    assert_eq!(killed.open().area.journal().unwrap(), rows);
+}
+
+#[test]
+fn a_row_of_the_journal_takes_the_place_of_what_lay_at_its_position() {
+    let place = Place::new();
+    let area = place.open();
+    let open = journaled(served(3, 1, 7), &[1], 40, None);
+    area.write(vec![AreaWrite::Journal(open.clone())]);
+    let answered = Journaled { answer: Some(Outcome::Reply("shipped".into())), ..open };
+    let next = journaled(served(3, 1, 7), &[2], 41, None);
+    // As an answer is written: along with the next call.
+    area.write(vec![AreaWrite::Journal(answered.clone()), AreaWrite::Journal(next.clone())]);
+    assert_eq!(area.area.journal().unwrap(), [answered.clone(), next]);
+    let substitute = journaled(served(3, 1, 7), &[2], 42, None);
+    area.write(vec![AreaWrite::Journal(substitute.clone())]);
+    assert_eq!(area.area.journal().unwrap(), [answered, substitute]);
+}
+
+#[test]
+fn closing_a_journal_drops_the_rows_of_its_call_and_no_others() {
+    let place = Place::new();
+    let area = place.open();
+    // Neighbours in each part of the key, and numbers after which nothing comes.
+    let calls = [(2, 1, 7), (3, 1, 6), (3, 1, 7), (3, 1, 8), (3, 2, 7), (4, 1, 7)];
+    let last = [(3, 1, u64::MAX), (u32::MAX, u64::MAX, u64::MAX)];
+    for (source, born, trans) in calls.into_iter().chain(last) {
+        let served = served(source, born, trans);
+        for position in [&[1][..], &[2, 1], &[2, u16::MAX], &[u16::MAX; 9]] {
+            area.submit(vec![AreaWrite::Journal(journaled(served, position, 1, None))]);
+        }
+    }
+    area.write(vec![AreaWrite::CloseJournal(served(3, 1, 7))]);
+    let left: Vec<Served> = [calls[0], calls[1], calls[3], last[0], calls[4], calls[5], last[1]]
+        .map(|(s, b, t)| served(s, b, t))
+        .into();
+    let mut found: Vec<Served> = places(&area).into_iter().map(|(served, _)| served).collect();
+    assert_eq!(found.len(), 4 * left.len());
+    found.dedup();
+    assert_eq!(found, left);
+    for (source, born, trans) in last {
+        area.write(vec![AreaWrite::CloseJournal(served(source, born, trans))]);
+    }
+    // One that has no rows is closed without a word.
+    area.write(vec![AreaWrite::CloseJournal(served(3, 1, 7))]);
+    assert_eq!(places(&area).len(), 4 * (left.len() - 2));
+}
+
+#[test]
+fn a_mark_leaves_the_journal_to_the_relay_and_a_source_that_is_gone_takes_it_along() {
+    let place = Place::new();
+    let area = place.open();
+    let all = [served(2, 1, 7), served(3, 1, 7), served(3, 9, 7), served(4, 1, 7)];
+    area.write(all.map(|served| AreaWrite::Journal(journaled(served, &[1], 1, None))).into());
+    area.write(vec![crate::support::mark(3, 9, 8)]);
+    assert_eq!(places(&area).len(), 4);
+    area.write(vec![AreaWrite::DropSource { source: AliasId(3) }]);
+    assert_eq!(places(&area), [(all[0], "1".to_owned()), (all[3], "1".to_owned())]);
+}
+
+/// A disk whose syncs fail on demand.
+#[derive(Debug, Default)]
+struct Failing(AtomicBool);
+
+impl DiskSeam for Failing {
+    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    }
+}
+
+/// Whether the transaction is completed; it is nothing in between.
+fn is_completed(area: &Opened, trans: u64) -> bool {
+    let row = area.area.load(key_of(3, 1, trans)).unwrap().0.unwrap();
+    let journal = places(area).iter().filter(|(call, _)| *call == served(3, 1, trans)).count();
+    let blocked = area.area.blocked().unwrap().iter().any(|(_, row)| row.id.trans.0 == trans);
+    match row.state {
+        RowState::Relaying { .. } => assert!(journal == 1 && blocked, "{journal} rows, {blocked}"),
+        RowState::Registered(_) => assert!(journal == 0 && !blocked, "{journal} rows, {blocked}"),
+        other => panic!("{other:?}"),
+    }
+    matches!(row.state, RowState::Registered(_))
+}
+
+#[test]
+fn an_outcome_and_the_end_of_its_journal_become_durable_together_or_not_at_all() {
+    let place = Place::new();
+    let failing = Arc::new(Failing::default());
+    let area = place.try_open_with(Some(Arc::clone(&failing) as Arc<dyn DiskSeam>)).unwrap();
+    area.write(begin(7));
+    area.write(begin(8));
+    assert!(!is_completed(&area, 7));
+    area.write(complete(7));
+    assert!(is_completed(&area, 7));
+    failing.0.store(true, Ordering::Relaxed);
+    area.submit(complete(8));
+    area.sink.fatal();
+    assert!(area.area.close().is_err());
+    drop(area);
+    failing.0.store(false, Ordering::Relaxed);
+    let check = inspect_file(&place.path()).unwrap().check();
+    assert_eq!(check.damages, 0, "{:?}", check.listed);
+    let next = place.open();
+    assert!(is_completed(&next, 7));
+    // What the commit that failed left is one or the other, and the next owner can end it.
+    is_completed(&next, 8);
+    next.write(complete(8));
+    assert!(is_completed(&next, 8));
+}
+
+#[test]
+fn the_journal_is_shown_in_words_counted_and_checked() {
+    let place = Place::new();
+    let area = place.open();
+    let call = served(7, 1, 42);
+    area.write(vec![
+        put(relaying_row(7, 1, 42, Course::Forward)),
+        AreaWrite::Journal(journaled(call, &[1], 3, Some(Outcome::Failed("sold out".into())))),
+        AreaWrite::Journal(journaled(call, &[2, 1], 4, Some(Outcome::Reply("reserved".into())))),
+        AreaWrite::Journal(journaled(call, &[2, 2], 5, None)),
+    ]);
+    let seen = inspect_file(&place.copy_as_after_a_kill().path()).unwrap();
+    let check = seen.check();
+    assert_eq!((check.records, check.damages), (4 + 1 + 1 + 3, 0), "{:?}", check.listed);
+    let tables = seen.summary().unwrap().tables;
+    assert_eq!(tables.iter().find(|table| table.name == "relay").unwrap().rows, 3);
+    let rows = seen.browse(&OneName, "relay", None, 10).unwrap().rows;
+    let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        ["1", "2.1", "2.2"].map(|at| format!("counter, incarnation 1, transId 42, position {at}"))
+    );
+    let says = |row: usize, line: &str| {
+        assert!(rows[row].value.lines().any(|has| has == line), "{line}: {}", rows[row].value);
+    };
+    says(1, "call: counter/i1/42");
+    says(1, "position: 2.1");
+    says(1, "calls: counter/i1/4");
+    says(1, "target: 9");
+    says(1, "message: reserve 4");
+    says(1, "answer: reserved");
+    says(0, "answer, an error: sold out");
+    assert!(!rows[2].value.contains("answer"), "{}", rows[2].value);
+}
+
+#[test]
+fn a_check_finds_a_relaying_row_without_a_journal_and_a_call_on_of_another_alias() {
+    let place = Place::new();
+    let area = place.open();
+    let mut foreign = journaled(served(7, 1, 42), &[1], 3, None);
+    foreign.call.id.source = AliasId(8);
+    area.write(vec![put(relaying_row(7, 1, 41, Course::Forward)), AreaWrite::Journal(foreign)]);
+    let check = inspect_file(&place.copy_as_after_a_kill().path()).unwrap().check();
+    let reasons: Vec<&str> = check.listed.iter().map(|damage| damage.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "it is a call of alias number 8, and the area is of number 7",
+            "it is relaying and has no row in the journal: what it called is not known",
+        ]
+    );
 }

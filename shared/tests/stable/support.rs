@@ -10,7 +10,7 @@ use bytes::Bytes;
 use palib::core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, Session, SlotKey, TransId};
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, Row, RowState, WINDOW};
-use palib::core::relay::{Course, Policy};
+use palib::core::relay::{Course, Journaled, Policy, Position, Served};
 use palib::core::resend::Pending;
 use palib::stable::redb::{DiskSeam, RedbArea, RedbOptions, area_path};
 use palib::stable::{
@@ -226,6 +226,21 @@ pub(crate) fn pending(trans: u64, body: &str) -> Pending<Bytes> {
         invoked: Nanos(1000 + trans),
         body: Bytes::from(body.to_owned()),
     }
+}
+
+pub(crate) fn served(source: u32, born: u64, trans: u64) -> Served {
+    Served { id: call(source, born, trans), born: Incarnation(born) }
+}
+
+/// A call made on behalf of another; one that was answered has the answer.
+pub(crate) fn journaled(
+    served: Served,
+    position: &[u16],
+    trans: u64,
+    answer: Option<Outcome<Bytes>>,
+) -> Journaled<Bytes> {
+    let call = pending(trans, &format!("reserve {trans}"));
+    Journaled { served, position: Position(position.to_vec()), call, digest: u128::from(trans), answer }
 }
 
 /// Only one alias has a name.

@@ -77,10 +77,12 @@ impl<'txn> Batch<'txn> {
                 self.put_row(key, &Row { id, digest, state })?;
                 Ok(Some(outcome))
             }
-            AreaWrite::AtomicUndo { .. }
-            | AreaWrite::DropRow { .. }
-            | AreaWrite::Journal(_)
-            | AreaWrite::CloseJournal(_) => unreachable!("relays"),
+            AreaWrite::AtomicUndo { .. } | AreaWrite::DropRow { .. } => unreachable!("relays"),
+            AreaWrite::Journal(row) => {
+                let key = record::journal_key(row.served, &row.position);
+                self.insert(Table::Relay, &key, &record::encode_journaled(&key, &row)).map(|()| None)
+            }
+            AreaWrite::CloseJournal(served) => self.drop_journal(&record::served_key(served)).map(|()| None),
             AreaWrite::App(mut run) => self.run(&mut run).map(Some),
             AreaWrite::Also(mut run) => self.run(&mut run).map(|_| None),
             AreaWrite::Mark { source, mark } => self.put_mark(source, mark).map(|()| None),
@@ -164,6 +166,7 @@ impl<'txn> Batch<'txn> {
         let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
         let last = SlotKey { session: Session { source, born: Incarnation(u64::MAX) }, slot: Slot(u32::MAX) };
         self.drop_rows(first, Bound::Included(last))?;
+        self.drop_journal(&record::source_key(source))?;
         self.memory.marks.remove(&source);
         self.risen.remove(&source);
         self.remove(Table::Marks, &record::source_key(source))
@@ -175,12 +178,8 @@ impl<'txn> Batch<'txn> {
 
     /// Drops rows, and their entries in the index, by their range: rows of others are not looked at.
     fn drop_rows(&mut self, first: SlotKey, last: Bound<SlotKey>) -> Result<(), AreaError> {
-        let file = Arc::clone(self.file);
         let (from, to) = (record::slot_key(first), last.map(record::slot_key));
-        let range = (Bound::Included(&from[..]), to.as_ref().map(|key| &key[..]));
-        self.table(Table::Redundancy)?
-            .retain_in::<&[u8], _>(range, |_, _| false)
-            .map_err(|error| redb_error(&file, error.into()))?;
+        self.remove_range(Table::Redundancy, &from, to.as_ref().map(|key| &key[..]))?;
         let blocked = self.memory.blocked.range((Bound::Included(first), last));
         let blocked: Vec<SlotKey> = blocked.map(|(key, _)| *key).collect();
         for key in blocked {
@@ -188,6 +187,19 @@ impl<'txn> Batch<'txn> {
             self.remove(Table::Blocked, &record::slot_key(key))?;
         }
         Ok(())
+    }
+
+    /// Drops the rows of the journal whose keys begin so.
+    fn drop_journal(&mut self, prefix: &[u8]) -> Result<(), AreaError> {
+        let to = record::after_prefix(prefix);
+        self.remove_range(Table::Relay, prefix, to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    fn remove_range(&mut self, table: Table, from: &[u8], to: Bound<&[u8]>) -> Result<(), AreaError> {
+        let file = self.file;
+        self.table(table)?
+            .retain_in::<&[u8], _>((Bound::Included(from), to), |_, _| false)
+            .map_err(|error| redb_error(file, error.into()))
     }
 
     fn insert(&mut self, table: Table, key: &[u8], record: &[u8]) -> Result<(), AreaError> {

@@ -3,6 +3,7 @@
 //! is on the way, and the format is what this file says, whatever becomes of the types.
 
 mod calls;
+mod journal;
 mod keys;
 mod rows;
 #[cfg(test)]
@@ -12,8 +13,10 @@ use bytes::Bytes;
 use palib_core::ids::{Incarnation, Mark, TransId};
 
 pub(super) use self::calls::{decode_pending, encode_pending};
+pub(super) use self::journal::{decode_journaled, encode_journaled};
 pub(super) use self::keys::{
-    call_key, parse_call_key, parse_slot_key, parse_source_key, slot_key, source_key,
+    after_prefix, call_key, journal_key, parse_call_key, parse_journal_key, parse_slot_key, parse_source_key,
+    served_key, slot_key, source_key,
 };
 pub(super) use self::rows::{Written, decode_row, encode_row, is_indexed};
 
@@ -30,12 +33,13 @@ pub(super) enum Table {
     Blocked,
     Marks,
     Outbox,
+    Relay,
     App,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Meta, Self::Redundancy, Self::Blocked, Self::Marks, Self::Outbox, Self::App];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Meta, Self::Redundancy, Self::Blocked, Self::Marks, Self::Outbox, Self::Relay, Self::App];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -44,6 +48,7 @@ impl Table {
             Self::Blocked => "blocked",
             Self::Marks => "marks",
             Self::Outbox => "outbox",
+            Self::Relay => "relay",
             Self::App => "app",
         }
     }

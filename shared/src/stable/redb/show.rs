@@ -7,7 +7,8 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, RowState};
-use palib_core::relay::{Course, Policy};
+use palib_core::relay::{Course, Journaled, Policy};
+use palib_core::resend::Pending;
 
 use super::record::{self, Damage, Table, Written};
 use super::snapshot::Snapshot;
@@ -165,6 +166,11 @@ fn key_words(table: Table, names: &dyn Names, key: &[u8]) -> Result<String, Dama
         }
         Table::Marks => alias_text(names, record::parse_source_key(key)?),
         Table::Outbox => id_text(names, record::parse_call_key(key)?),
+        Table::Relay => {
+            let (session, trans, position) = record::parse_journal_key(key)?;
+            let source = alias_text(names, session.source);
+            format!("{source}, incarnation {}, transId {trans}, position {position}", session.born)
+        }
         Table::Meta | Table::App => readable(key).map_or_else(|| hex(key), str::to_owned),
     })
 }
@@ -186,11 +192,10 @@ fn value_words(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> Res
         }
         Table::Outbox => {
             let pending = record::decode_pending(key, value)?;
-            line("target", &alias_text(names, pending.target));
-            line("first sent in incarnation", &pending.born.to_string());
-            line("invoked, ns", &pending.invoked.to_string());
+            call_words(names, &pending, &mut line);
             line("body", &body_words(&pending.body));
         }
+        Table::Relay => journal_words(names, &record::decode_journaled(key, value)?, &mut line),
         Table::Meta => line("value", &meta_words(key, record::content(table, key, value)?)),
         Table::App => app_words(record::content(table, key, value)?, &mut line),
     }
@@ -223,6 +228,26 @@ fn row_words(names: &dyn Names, written: &Written, line: &mut impl FnMut(&str, &
     if let Some(body) = words.body {
         line("body", &body_words(body));
     }
+}
+
+fn journal_words(names: &dyn Names, row: &Journaled<Bytes>, line: &mut impl FnMut(&str, &str)) {
+    line("call", &id_text(names, row.served.id));
+    line("position", &row.position.to_string());
+    line("calls", &id_text(names, row.call.id));
+    call_words(names, &row.call, line);
+    line("digest of the message", &format!("{:032x}", row.digest));
+    line("message", &body_words(&row.call.body));
+    match &row.answer {
+        Some(Outcome::Reply(body)) => line("answer", &body_words(body)),
+        Some(Outcome::Failed(body)) => line("answer, an error", &body_words(body)),
+        None => {}
+    }
+}
+
+fn call_words(names: &dyn Names, call: &Pending<Bytes>, line: &mut impl FnMut(&str, &str)) {
+    line("target", &alias_text(names, call.target));
+    line("first sent in incarnation", &call.born.to_string());
+    line("invoked, ns", &call.invoked.to_string());
 }
 
 fn policy_word(policy: Policy) -> &'static str {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, Mark, SlotKey, TransId};
 use palib_core::redundancy::Row;
+use palib_core::relay::Journaled;
 use palib_core::resend::Pending;
 
 use super::file::{definition, redb_error};
@@ -119,6 +120,10 @@ impl Snapshot {
 
     pub(super) fn outbox(&self) -> Result<Vec<Pending<Bytes>>, AreaError> {
         self.all(Table::Outbox, record::decode_pending)
+    }
+
+    pub(super) fn journal(&self) -> Result<Vec<Journaled<Bytes>>, AreaError> {
+        self.all(Table::Relay, record::decode_journaled)
     }
 
     pub(super) fn marks(&self) -> Result<Vec<(AliasId, Mark)>, AreaError> {

@@ -167,6 +167,6 @@ pub(super) fn take_outcome(tag: u8, take: &mut Take<'_>) -> Result<Outcome<Bytes
     match tag {
         REPLY => Ok(Outcome::Reply(take.rest())),
         FAILED => Ok(Outcome::Failed(take.rest())),
-        other => Err(format!("unknown state {other}")),
+        other => Err(format!("unknown state or outcome {other}")),
     }
 }
