@@ -9,10 +9,14 @@ use palib::core::ids::AliasId;
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, Row, RowState};
 use palib::core::relay::{Course, Journaled, Served};
+use palib::core::server::OnFailure;
 use palib::stable::redb::DiskSeam;
-use palib::stable::{AreaWrite, StableArea, inspect_file};
+use palib::stable::{AppWrite, AreaWrite, AtomicClosure, StableArea, inspect_file};
 
-use crate::support::{OneName, Opened, Place, call, journaled, key_of, put, relaying_row, reply_row, served};
+use crate::support::{
+    OneName, Opened, Place, adding, adding_in_vain, call, journaled, key_of, put, relaying_row, reply_row,
+    served,
+};
 
 fn in_state(trans: u64, state: RowState<Bytes>) -> Row<Bytes> {
     Row { id: call(7, 1, trans), digest: u128::from(trans), state }
@@ -233,6 +237,105 @@ fn an_outcome_and_the_end_of_its_journal_become_durable_together_or_not_at_all()
     is_completed(&next, 8);
     next.write(complete(8));
     assert!(is_completed(&next, 8));
+}
+
+/// The end of a transaction whose outcome is made in atomic mode; `n` is the service's own state.
+fn complete_atomically(trans: u64, run: AtomicClosure) -> Vec<AreaWrite> {
+    let failure = OnFailure::Nothing;
+    let (key, id) = (key_of(3, 1, trans), call(3, 1, trans));
+    vec![
+        AreaWrite::Also(adding("before", 1)),
+        AreaWrite::Atomic { key, id, digest: u128::from(trans), failure, run },
+        AreaWrite::CloseJournal(served(3, 1, trans)),
+        AreaWrite::App(adding("behind", 1)),
+    ]
+}
+
+#[test]
+fn a_closure_that_may_not_fail_yet_leaves_nothing_but_what_came_before_it() {
+    let place = Place::new();
+    let area = place.open();
+    area.write(begin(7));
+    let told = area.write(complete_atomically(7, adding_in_vain("n", 5, "sold out")));
+    assert_eq!(told, Some(Outcome::Failed("sold out".into())));
+    assert!(!is_completed(&area, 7));
+    assert_eq!((area.number("n"), area.number("before"), area.number("behind")), (0, 1, 0));
+    // Jobs of the same commit are others' business.
+    area.submit(complete_atomically(7, adding_in_vain("n", 5, "sold out")));
+    assert_eq!(area.add("n", 1), Some(Outcome::Reply("1".into())));
+    let row = area.area.load(key_of(3, 1, 7)).unwrap().0;
+    assert_eq!(row, Some(relaying_row(3, 1, 7, Course::Forward)));
+}
+
+#[test]
+fn a_closure_that_may_not_fail_yet_and_succeeds_completes_its_transaction() {
+    let place = Place::new();
+    let area = place.open();
+    area.write(begin(7));
+    let writes = complete_atomically(7, adding("n", 5));
+    // The last outcome of a job is told, and that is of the write behind it.
+    assert_eq!(area.write(writes), Some(Outcome::Reply("1".into())));
+    let area = place.copy_as_after_a_kill().open();
+    assert!(is_completed(&area, 7));
+    assert_eq!((area.number("n"), area.number("behind")), (5, 1));
+    assert_eq!(area.area.load(key_of(3, 1, 7)).unwrap().0, Some(reply_row(3, 1, 7, "5")));
+}
+
+fn undo(trans: u64, run: AtomicClosure) -> Vec<AreaWrite> {
+    let (key, id) = (key_of(7, 1, trans), call(7, 1, trans));
+    let closed = AreaWrite::CloseJournal(served(7, 1, trans));
+    vec![AreaWrite::AtomicUndo { key, id, digest: u128::from(trans), run }, closed]
+}
+
+#[test]
+fn a_call_is_undone_and_says_so_in_one_commit() {
+    let place = Place::new();
+    let area = place.open();
+    area.add("stock", 3);
+    let retained = AreaWrite::Journal(journaled(served(7, 1, 4), &[1], 9, None));
+    area.write(vec![put(undoing(4)), retained]);
+    assert_eq!(area.write(undo(4, adding("stock", 2))), Some(Outcome::Reply("5".into())));
+    let area = place.copy_as_after_a_kill().open();
+    let row = area.area.load(key_of(7, 1, 4)).unwrap().0;
+    assert_eq!(row, Some(in_state(4, RowState::Cancelled { undone: true })));
+    assert_eq!((area.number("stock"), places(&area)), (5, vec![]));
+}
+
+#[test]
+fn an_undo_that_fails_changes_nothing_and_the_call_is_still_to_be_undone() {
+    let place = Place::new();
+    let area = place.open();
+    area.add("stock", 3);
+    let retained = AreaWrite::Journal(journaled(served(7, 1, 4), &[1], 9, None));
+    area.write(vec![put(undoing(4)), retained]);
+    let told = area.write(undo(4, adding_in_vain("stock", 2, "shipped already")));
+    assert_eq!(told, Some(Outcome::Failed("shipped already".into())));
+    let panicking = Box::new(|_: &mut dyn AppWrite| std::panic::resume_unwind(Box::new("no such order")));
+    assert!(matches!(area.write(undo(4, panicking)), Some(Outcome::Failed(_))));
+    assert_eq!(area.area.load(key_of(7, 1, 4)).unwrap().0, Some(undoing(4)));
+    assert_eq!((area.number("stock"), places(&area).len()), (3, 1));
+}
+
+#[test]
+fn a_transaction_that_is_rolled_back_leaves_nothing_behind() {
+    let place = Place::new();
+    let area = place.open();
+    area.write(begin(7));
+    area.write(begin(8));
+    area.write(vec![
+        AreaWrite::DropRow { key: key_of(3, 1, 7) },
+        AreaWrite::CloseJournal(served(3, 1, 7)),
+        // One that is not there is dropped without a word.
+        AreaWrite::DropRow { key: key_of(3, 1, 9) },
+    ]);
+    let area = place.copy_as_after_a_kill().open();
+    assert_eq!(area.area.load(key_of(3, 1, 7)).unwrap().0, None);
+    let blocked = area.area.blocked().unwrap();
+    assert_eq!(blocked, [(key_of(3, 1, 8), relaying_row(3, 1, 8, Course::Forward))]);
+    assert_eq!(places(&area), [(served(3, 1, 8), "1".to_owned())]);
+    // It comes again and is performed from the beginning.
+    area.write(begin(7));
+    assert!(!is_completed(&area, 7));
 }
 
 #[test]

@@ -181,6 +181,15 @@ pub(crate) fn adding(key: &'static str, number: u64) -> AtomicClosure {
     })
 }
 
+/// A closure that adds to a number and then fails.
+pub(crate) fn adding_in_vain(key: &'static str, number: u64, why: &'static str) -> AtomicClosure {
+    let mut add = adding(key, number);
+    Box::new(move |app: &mut dyn AppWrite| {
+        add(app);
+        Outcome::Failed(Bytes::from(why))
+    })
+}
+
 pub(crate) fn call(source: u32, born: u64, trans: u64) -> CallId {
     CallId { source: AliasId(source), origin: Origin::Incarnation(Incarnation(born)), trans: TransId(trans) }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Session, Slot, SlotKey, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, Row, RowState};
+use palib_core::server::OnFailure;
 
 use super::file::{definition, incarnation_record, redb_error};
 use super::overlay::{Below, Overlay};
@@ -61,8 +62,26 @@ impl<'txn> Batch<'txn> {
         Self { file, txn, memory, tables, app: Overlay::default(), risen: BTreeSet::new(), unix_ms }
     }
 
+    /// Makes the writes of one job, in their order. A closure without which the rest makes no sense ends it if it
+    /// fails: the failure is the outcome, and what comes behind is left out.
+    pub(super) fn make(&mut self, writes: Vec<AreaWrite>) -> Result<Option<Outcome<Bytes>>, AreaError> {
+        let mut outcome = None;
+        for write in writes {
+            let must_succeed = matches!(
+                write,
+                AreaWrite::Atomic { failure: OnFailure::Nothing, .. } | AreaWrite::AtomicUndo { .. }
+            );
+            let told = self.write(write)?;
+            if must_succeed && matches!(told, Some(Outcome::Failed(_))) {
+                return Ok(told);
+            }
+            outcome = told.or(outcome);
+        }
+        Ok(outcome)
+    }
+
     /// Makes one write. The outcome is that of a closure, or of the automatic reply that was put.
-    pub(super) fn write(&mut self, write: AreaWrite) -> Result<Option<Outcome<Bytes>>, AreaError> {
+    fn write(&mut self, write: AreaWrite) -> Result<Option<Outcome<Bytes>>, AreaError> {
         match write {
             AreaWrite::Row { key, row } => {
                 self.put_row(key, &row)?;
@@ -71,13 +90,23 @@ impl<'txn> Batch<'txn> {
                     _ => None,
                 })
             }
-            AreaWrite::Atomic { key, id, digest, failure: _, mut run } => {
+            AreaWrite::Atomic { key, id, digest, failure, mut run } => {
                 let outcome = self.run(&mut run)?;
-                let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
-                self.put_row(key, &Row { id, digest, state })?;
+                if failure == OnFailure::Register || matches!(outcome, Outcome::Reply(_)) {
+                    let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
+                    self.put_row(key, &Row { id, digest, state })?;
+                }
                 Ok(Some(outcome))
             }
-            AreaWrite::AtomicUndo { .. } | AreaWrite::DropRow { .. } => unreachable!("relays"),
+            AreaWrite::AtomicUndo { key, id, digest, mut run } => {
+                let outcome = self.run(&mut run)?;
+                if matches!(outcome, Outcome::Reply(_)) {
+                    let state = RowState::Cancelled { undone: true };
+                    self.put_row(key, &Row { id, digest, state })?;
+                }
+                Ok(Some(outcome))
+            }
+            AreaWrite::DropRow { key } => self.drop_row(key).map(|()| None),
             AreaWrite::Journal(row) => {
                 let key = record::journal_key(row.served, &row.position);
                 self.insert(Table::Relay, &key, &record::encode_journaled(&key, &row)).map(|()| None)
@@ -131,8 +160,20 @@ impl<'txn> Batch<'txn> {
             self.memory.blocked.insert(key, row.id.trans);
             let record = record::encode_blocked(&slot, row.id.trans);
             self.insert(Table::Blocked, &slot, &record)?;
-        } else if self.memory.blocked.remove(&key).is_some() {
-            self.remove(Table::Blocked, &slot)?;
+        } else {
+            self.drop_from_index(key)?;
+        }
+        Ok(())
+    }
+
+    fn drop_row(&mut self, key: SlotKey) -> Result<(), AreaError> {
+        self.remove(Table::Redundancy, &record::slot_key(key))?;
+        self.drop_from_index(key)
+    }
+
+    fn drop_from_index(&mut self, key: SlotKey) -> Result<(), AreaError> {
+        if self.memory.blocked.remove(&key).is_some() {
+            self.remove(Table::Blocked, &record::slot_key(key))?;
         }
         Ok(())
     }
@@ -157,7 +198,7 @@ impl<'txn> Batch<'txn> {
         let done: Vec<SlotKey> =
             blocked.filter(|(_, trans)| **trans < mark.trans).map(|(key, _)| *key).collect();
         for key in done {
-            self.drop_rows(key, Bound::Included(key))?;
+            self.drop_row(key)?;
         }
         Ok(())
     }
@@ -183,8 +224,7 @@ impl<'txn> Batch<'txn> {
         let blocked = self.memory.blocked.range((Bound::Included(first), last));
         let blocked: Vec<SlotKey> = blocked.map(|(key, _)| *key).collect();
         for key in blocked {
-            self.memory.blocked.remove(&key);
-            self.remove(Table::Blocked, &record::slot_key(key))?;
+            self.drop_from_index(key)?;
         }
         Ok(())
     }
