@@ -369,7 +369,9 @@ fn the_journal_is_shown_in_words_counted_and_checked() {
     says(1, "target: 9");
     says(1, "message: reserve 4");
     says(1, "answer: reserved");
-    says(0, "answer, an error: sold out");
+    says(0, "answer: sold out");
+    says(0, "failed: true");
+    assert!(!rows[1].value.contains("failed"), "{}", rows[1].value);
     assert!(!rows[2].value.contains("answer"), "{}", rows[2].value);
 }
 

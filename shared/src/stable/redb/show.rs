@@ -239,7 +239,10 @@ fn journal_words(names: &dyn Names, row: &Journaled<Bytes>, line: &mut impl FnMu
     line("message", &body_words(&row.call.body));
     match &row.answer {
         Some(Outcome::Reply(body)) => line("answer", &body_words(body)),
-        Some(Outcome::Failed(body)) => line("answer, an error", &body_words(body)),
+        Some(Outcome::Failed(body)) => {
+            line("answer", &body_words(body));
+            line("failed", "true");
+        }
         None => {}
     }
 }
