@@ -381,7 +381,12 @@ fn a_check_finds_a_relaying_row_without_a_journal_and_a_call_on_of_another_alias
     let area = place.open();
     let mut foreign = journaled(served(7, 1, 42), &[1], 3, None);
     foreign.call.id.source = AliasId(8);
-    area.write(vec![put(relaying_row(7, 1, 41, Course::Forward)), AreaWrite::Journal(foreign)]);
+    area.write(vec![
+        put(relaying_row(7, 1, 41, Course::Forward)),
+        // An operator may have turned it back before its first call on was put.
+        put(relaying_row(7, 1, 43, Course::Back)),
+        AreaWrite::Journal(foreign),
+    ]);
     let check = inspect_file(&place.copy_as_after_a_kill().path()).unwrap().check();
     let reasons: Vec<&str> = check.listed.iter().map(|damage| damage.reason.as_str()).collect();
     assert_eq!(

@@ -12,7 +12,7 @@ use ::redb::backends::FileBackend;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Mark, Session, SlotKey, TransId};
 use palib_core::redundancy::{Row, RowState};
-use palib_core::relay::Journaled;
+use palib_core::relay::{Course, Journaled};
 use palib_core::resend::Pending;
 use serde::{Deserialize, Serialize};
 
@@ -304,9 +304,9 @@ fn check_row(key: SlotKey, row: &Row<Bytes>, facts: &mut Facts) -> Result<(), Da
                 .to_owned(),
         );
     }
-    let is_relaying = matches!(row.state, RowState::Relaying { .. });
-    // Both are put in one commit, and go in one.
-    if is_relaying && !facts.journals.contains(&(key.session, row.id.trans)) {
+    let goes_forward = matches!(row.state, RowState::Relaying { course: Course::Forward, .. });
+    // Such a row is put together with the first row of its journal. One that goes back may have called nothing yet.
+    if goes_forward && !facts.journals.contains(&(key.session, row.id.trans)) {
         return Err("it is relaying and has no row in the journal: what it called is not known".to_owned());
     }
     match facts.marks.get(&key.session.source) {
