@@ -3,6 +3,7 @@
 //! is on the way, and the format is what this file says, whatever becomes of the types.
 
 mod calls;
+mod journal;
 mod keys;
 mod rows;
 #[cfg(test)]
@@ -12,10 +13,12 @@ use bytes::Bytes;
 use palib_core::ids::{Incarnation, Mark, TransId};
 
 pub(super) use self::calls::{decode_pending, encode_pending};
+pub(super) use self::journal::{decode_journaled, encode_journaled};
 pub(super) use self::keys::{
-    call_key, parse_call_key, parse_slot_key, parse_source_key, slot_key, source_key,
+    after_prefix, call_key, journal_key, parse_call_key, parse_journal_key, parse_slot_key, parse_source_key,
+    served_key, slot_key, source_key,
 };
-pub(super) use self::rows::{Written, decode_row, encode_row};
+pub(super) use self::rows::{Written, decode_row, encode_row, is_indexed};
 
 /// The version of the records below. The version of the whole area is the schema version in its table `meta`.
 const RECORD_VERSION: u8 = 1;
@@ -30,12 +33,13 @@ pub(super) enum Table {
     Blocked,
     Marks,
     Outbox,
+    Relay,
     App,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Meta, Self::Redundancy, Self::Blocked, Self::Marks, Self::Outbox, Self::App];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Meta, Self::Redundancy, Self::Blocked, Self::Marks, Self::Outbox, Self::Relay, Self::App];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -44,6 +48,7 @@ impl Table {
             Self::Blocked => "blocked",
             Self::Marks => "marks",
             Self::Outbox => "outbox",
+            Self::Relay => "relay",
             Self::App => "app",
         }
     }
@@ -95,7 +100,7 @@ pub(super) fn decode_mark(key: &[u8], record: &[u8]) -> Result<Mark, Damage> {
     Ok(mark)
 }
 
-/// An entry of the index of blocked rows: which call it is that is blocked in that slot.
+/// An entry of the index of blocked rows: which call it is that is blocked, or relaying, in that slot.
 pub(super) fn encode_blocked(key: &[u8], trans: TransId) -> Vec<u8> {
     frame(Table::Blocked, key, &trans.0.to_le_bytes())
 }
@@ -105,6 +110,11 @@ pub(super) fn decode_blocked(key: &[u8], record: &[u8]) -> Result<TransId, Damag
     let trans = TransId(take.u64_le()?);
     take.end()?;
     Ok(trans)
+}
+
+/// What is wrong with an entry of the index that has no such row.
+pub(super) fn not_blocked(trans: TransId) -> Damage {
+    format!("it says that call {trans} is blocked or relaying, and the redundancy table does not")
 }
 
 fn open_frame(content_bytes: usize) -> Vec<u8> {
@@ -117,6 +127,12 @@ fn open_frame(content_bytes: usize) -> Vec<u8> {
 fn close_frame(table: Table, key: &[u8], record: &mut [u8]) {
     let sum = checksum(table, key, &record[HEAD_BYTES..]);
     record[1..HEAD_BYTES].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Bytes behind which something follows. A body is far shorter than the 4 GiB this could say.
+fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
 }
 
 /// The key and the table are part of it: a record that strayed to another place is found out too.
@@ -154,6 +170,23 @@ impl Take<'_> {
 
     fn u64_le(&mut self) -> Result<u64, Damage> {
         Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn bool(&mut self) -> Result<bool, Damage> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(format!("{other} is neither true nor false")),
+        }
+    }
+
+    fn sized(&mut self) -> Result<Bytes, Damage> {
+        let bytes = u32::from_le_bytes(self.array()?) as usize;
+        let Some((field, rest)) = self.0.split_at_checked(bytes) else {
+            return Err("it ends too early".to_owned());
+        };
+        self.0 = rest;
+        Ok(Bytes::copy_from_slice(field))
     }
 
     fn rest(&mut self) -> Bytes {

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, RowState};
+use palib_core::relay::{Course, Journaled, Policy};
+use palib_core::resend::Pending;
 
 use super::record::{self, Damage, Table, Written};
 use super::snapshot::Snapshot;
-use crate::control::{AreaTable, BrowseRow, Page, TableRow};
+use crate::control::{self, AreaTable, BrowseRow, Page, TableRow};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::stable::{AreaError, Names};
 
@@ -84,36 +86,60 @@ fn page<T>(
 }
 
 fn table_row(id: String, written: &Written) -> TableRow {
-    let (state, process_type, body) = state_words(&written.row.state);
-    let (text, hex) = text_or_hex(body);
+    let words = state_words(&written.row.state);
+    let (text, hex) = words.body.map_or((None, None), text_or_hex);
     TableRow {
         id,
-        state: state.to_owned(),
-        process_type,
+        state: words.state.to_owned(),
+        process_type: words.process_type,
         hits: 0,
         written_unix_ms: written.unix_ms,
         text,
         hex,
-        failed: is_failure(&written.row.state),
+        failed: words.failed,
         digest: format!("{:032x}", written.row.digest),
     }
 }
 
-fn state_words(state: &RowState<Bytes>) -> (&'static str, String, &Bytes) {
+/// The state of a row as it is shown.
+struct StateWords<'a> {
+    state: &'static str,
+    /// What a redundant request gets; empty while nothing is registered.
+    process_type: String,
+    /// The request, the reply or the argument of a handler.
+    body: Option<&'a Bytes>,
+    /// Whether a failure is registered.
+    failed: bool,
+}
+
+fn state_words(state: &RowState<Bytes>) -> StateWords<'_> {
+    let open = |state, request| StateWords {
+        state,
+        process_type: String::new(),
+        body: Some(request),
+        failed: false,
+    };
     match state {
-        RowState::Blocked { request } => ("blocked", String::new(), request),
-        RowState::Registered(RedProcess::AutoReply(Outcome::Reply(body) | Outcome::Failed(body))) => {
-            ("auto_reply", "AUTO_REPLY".to_owned(), body)
+        RowState::Blocked { request } => open("blocked", request),
+        RowState::Relaying { request, course: Course::Forward, .. } => open("relaying", request),
+        RowState::Relaying { request, course: Course::Back | Course::Failing(_), .. } => {
+            open("rolling_back", request)
         }
-        RowState::Registered(RedProcess::Handler { index, arg }) => {
-            ("handler", format!("HANDLER {index}"), arg)
+        RowState::Registered(process) => process_words(process),
+        RowState::Undoing(process) => StateWords { state: "undoing", ..process_words(process) },
+        RowState::Cancelled { .. } => {
+            StateWords { state: "cancelled", process_type: String::new(), body: None, failed: false }
         }
-        _ => unreachable!("relays"),
     }
 }
 
-fn is_failure(state: &RowState<Bytes>) -> bool {
-    matches!(state, RowState::Registered(RedProcess::AutoReply(Outcome::Failed(_))))
+fn process_words(process: &RedProcess<Bytes>) -> StateWords<'_> {
+    let (state, process_type, body, failed) = match process {
+        RedProcess::AutoReply(Outcome::Reply(body)) => ("auto_reply", "AUTO_REPLY".to_owned(), body, false),
+        RedProcess::AutoReply(Outcome::Failed(body)) => ("auto_reply", "AUTO_REPLY".to_owned(), body, true),
+        RedProcess::Handler { index, arg } => ("handler", format!("HANDLER {index}"), arg, false),
+    };
+    StateWords { state, process_type, body: Some(body), failed }
 }
 
 fn browse_row(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> BrowseRow {
@@ -140,6 +166,11 @@ fn key_words(table: Table, names: &dyn Names, key: &[u8]) -> Result<String, Dama
         }
         Table::Marks => alias_text(names, record::parse_source_key(key)?),
         Table::Outbox => id_text(names, record::parse_call_key(key)?),
+        Table::Relay => {
+            let (session, trans, position) = record::parse_journal_key(key)?;
+            let source = alias_text(names, session.source);
+            format!("{source}, incarnation {}, transId {trans}, position {position}", session.born)
+        }
         Table::Meta | Table::App => readable(key).map_or_else(|| hex(key), str::to_owned),
     })
 }
@@ -152,21 +183,7 @@ fn value_words(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> Res
         let _ = writeln!(out, "{name}: {value}");
     };
     match table {
-        Table::Redundancy => {
-            let written = record::decode_row(key, value)?;
-            let (state, process_type, body) = state_words(&written.row.state);
-            line("call", &id_text(names, written.row.id));
-            line("state", state);
-            if !process_type.is_empty() {
-                line("redundant request gets", &process_type);
-            }
-            if is_failure(&written.row.state) {
-                line("failed", "true");
-            }
-            line("digest of the request", &format!("{:032x}", written.row.digest));
-            line("written, unix ms", &written.unix_ms.to_string());
-            line("body", &body_words(body));
-        }
+        Table::Redundancy => row_words(names, &record::decode_row(key, value)?, &mut line),
         Table::Blocked => line("call", &record::decode_blocked(key, value)?.to_string()),
         Table::Marks => {
             let mark = record::decode_mark(key, value)?;
@@ -175,15 +192,74 @@ fn value_words(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> Res
         }
         Table::Outbox => {
             let pending = record::decode_pending(key, value)?;
-            line("target", &alias_text(names, pending.target));
-            line("first sent in incarnation", &pending.born.to_string());
-            line("invoked, ns", &pending.invoked.to_string());
+            call_words(names, &pending, &mut line);
             line("body", &body_words(&pending.body));
         }
+        Table::Relay => journal_words(names, &record::decode_journaled(key, value)?, &mut line),
         Table::Meta => line("value", &meta_words(key, record::content(table, key, value)?)),
         Table::App => app_words(record::content(table, key, value)?, &mut line),
     }
     Ok(out.trim_end().to_owned())
+}
+
+fn row_words(names: &dyn Names, written: &Written, line: &mut impl FnMut(&str, &str)) {
+    let words = state_words(&written.row.state);
+    line("call", &id_text(names, written.row.id));
+    line("state", words.state);
+    match &written.row.state {
+        RowState::Relaying { policy, course, cancellable, .. } => {
+            line("after a takeover", policy_word(*policy));
+            if let Course::Failing(failure) = course {
+                line("failure to be registered", &body_words(failure));
+            }
+            line("its caller may cancel it", &cancellable.to_string());
+        }
+        RowState::Cancelled { undone } => line("was executed and undone", &undone.to_string()),
+        RowState::Blocked { .. } | RowState::Registered(_) | RowState::Undoing(_) => {}
+    }
+    if !words.process_type.is_empty() {
+        line("redundant request gets", &words.process_type);
+    }
+    if words.failed {
+        line("failed", "true");
+    }
+    line("digest of the request", &format!("{:032x}", written.row.digest));
+    line("written, unix ms", &written.unix_ms.to_string());
+    if let Some(body) = words.body {
+        line("body", &body_words(body));
+    }
+}
+
+fn journal_words(names: &dyn Names, row: &Journaled<Bytes>, line: &mut impl FnMut(&str, &str)) {
+    line("call", &id_text(names, row.served.id));
+    line("position", &row.position.to_string());
+    line("calls", &id_text(names, row.call.id));
+    call_words(names, &row.call, line);
+    line("digest of the message", &format!("{:032x}", row.digest));
+    line("message", &body_words(&row.call.body));
+    match &row.answer {
+        Some(Outcome::Reply(body)) => line("answer", &body_words(body)),
+        Some(Outcome::Failed(body)) => {
+            line("answer", &body_words(body));
+            line("failed", "true");
+        }
+        None => {}
+    }
+}
+
+fn call_words(names: &dyn Names, call: &Pending<Bytes>, line: &mut impl FnMut(&str, &str)) {
+    line("target", &alias_text(names, call.target));
+    line("first sent in incarnation", &call.born.to_string());
+    line("invoked, ns", &call.invoked.to_string());
+}
+
+fn policy_word(policy: Policy) -> &'static str {
+    match policy {
+        Policy::RollForward => control::Policy::RollForward,
+        Policy::Substitute => control::Policy::Substitute,
+        Policy::RollBack => control::Policy::RollBack,
+    }
+    .word()
 }
 
 fn meta_words(key: &[u8], content: &[u8]) -> String {
@@ -226,7 +302,7 @@ fn body_words(body: &[u8]) -> String {
     readable(body).map_or_else(|| hex(&body[..body.len().min(HEX_BYTES_MAX)]), str::to_owned)
 }
 
-fn text_or_hex(body: &[u8]) -> (Option<String>, Option<String>) {
+fn text_or_hex(body: &Bytes) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(body) {
         Ok(text) => (Some(text.to_owned()), None),
         Err(_) => (None, Some(hex(body))),
