@@ -3,6 +3,9 @@
 mod handlers;
 mod inbox;
 mod operator;
+mod relaying;
+mod runs;
+mod undo;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -13,8 +16,11 @@ use palib_core::message::{Message, Outcome, Request};
 use palib_core::redundancy::{RedProcess as CoreRedProcess, Row, RowState};
 use palib_core::server::{Asker, Effect, Input, Note, Server, Settings, Then, Write};
 use parking_lot::Mutex;
+use relaying::Gives;
+use runs::Runs;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
+use undo::Executed;
 
 use crate::call::Waited;
 use crate::client::rider;
@@ -73,6 +79,10 @@ struct State {
     /// Requests that were not looked at yet, in the order they came.
     inbox: VecDeque<(Asker, Request<Bytes>)>,
     waits: HashMap<CallId, oneshot::Sender<Waited>>,
+    runs: Runs,
+    gives: Gives,
+    /// Each `undo` that waits for its commit.
+    undoing: HashMap<CallId, oneshot::Sender<Waited>>,
     /// The closure of the `Atomic` input that is being handled.
     closure: Option<AtomicClosure>,
     /// What is to be committed and was not submitted yet.
@@ -104,6 +114,9 @@ impl<S: Service> ServeSide<S> {
             links: HashMap::new(),
             inbox: VecDeque::new(),
             waits: HashMap::new(),
+            runs: Runs::default(),
+            gives: Gives::default(),
+            undoing: HashMap::new(),
             closure: None,
             jobs: Vec::new(),
             ready: None,
@@ -158,8 +171,10 @@ impl<S: Service> ServeSide<S> {
                 Ok((row, mark)) => state.todo.push_back(Input::Loaded { key, row, mark }),
                 Err(error) => end_process(&self.alias_name, &error),
             },
-            Effect::Execute { id, body } => self.execute(id, body),
-            Effect::CallHandler { id, index, arg, request } => self.call_handler(id, index, arg, request),
+            Effect::Execute { id, body } => self.execute(state, id, body),
+            Effect::CallHandler { id, index, arg, request } => {
+                self.call_handler(state, id, index, arg, request)
+            }
             Effect::Recover { id, request } => self.recover(id, request),
             Effect::Resume { id } => {
                 if let Some(wait) = state.waits.remove(&id) {
@@ -181,6 +196,10 @@ impl<S: Service> ServeSide<S> {
                 }
             }
             Effect::Note(note) => self.note(note),
+            Effect::Give { id, position, given } => state.gives.give(id, position, given),
+            Effect::Undo { id, request, red, relayed, interrupted } => {
+                self.undo(Executed { id, request, red, relayed, interrupted });
+            }
             _ => unreachable!("relays"),
         }
     }
