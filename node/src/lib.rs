@@ -10,6 +10,7 @@
 
 mod caller;
 mod counter;
+mod effects;
 mod error;
 mod files;
 mod ledger;
