@@ -6,6 +6,7 @@
 //! | `counter` | counters in the stable area (atomic mode) |
 //! | `ledger` | accounts in the stable area (atomic mode) |
 //! | `files` | real files in a folder: an effect outside the stable area |
+//! | `relay` | passes calls on to another alias, on behalf of the call it serves |
 //! | `caller` | load on another alias, with an outbox and a history |
 
 mod caller;
@@ -15,6 +16,8 @@ mod error;
 mod files;
 mod ledger;
 mod options;
+mod relay;
+mod relayed;
 
 use std::process::ExitCode;
 
@@ -25,7 +28,7 @@ use tokio::task::JoinSet;
 pub use error::NodeError;
 
 /// The stock services.
-pub const KINDS: [&str; 4] = ["caller", "counter", "files", "ledger"];
+pub const KINDS: [&str; 5] = ["caller", "counter", "files", "ledger", "relay"];
 
 /// The alias under which operators call. Their calls are no part of a load, so they are counted apart.
 pub(crate) const OPERATOR: &str = "operator";
@@ -76,6 +79,7 @@ async fn member(process: Process, alias: TicketAlias) -> Result<(), NodeError> {
         Some("counter") => process.serve(name, counter::Counter::new(&alias)?).await?,
         Some("ledger") => process.serve(name, ledger::Ledger::new(&alias)?).await?,
         Some("files") => process.serve(name, files::Files::new(process.ticket(), &alias)?).await?,
+        Some("relay") => process.serve(name, relay::Relay::new(&alias)?).await?,
         Some("caller") => caller::run(process.clone(), &alias).await?,
         other => {
             return Err(NodeError::Kind {
