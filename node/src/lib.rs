@@ -7,6 +7,8 @@
 //! | `ledger` | accounts in the stable area (atomic mode) |
 //! | `files` | real files in a folder: an effect outside the stable area |
 //! | `relay` | passes calls on to another alias, on behalf of the call it serves |
+//! | `orders` | a relay that has stock reserved, a payment taken and a parcel shipped for each order |
+//! | `stock`, `payments`, `shipping` | those three (atomic mode); they refuse now and then, and can undo |
 //! | `caller` | load on another alias, with an outbox and a history |
 
 mod caller;
@@ -18,6 +20,7 @@ mod ledger;
 mod options;
 mod relay;
 mod relayed;
+mod shop;
 
 use std::process::ExitCode;
 
@@ -28,7 +31,8 @@ use tokio::task::JoinSet;
 pub use error::NodeError;
 
 /// The stock services.
-pub const KINDS: [&str; 5] = ["caller", "counter", "files", "ledger", "relay"];
+pub const KINDS: [&str; 9] =
+    ["caller", "counter", "files", "ledger", "orders", "payments", "relay", "shipping", "stock"];
 
 /// The alias under which operators call. Their calls are no part of a load, so they are counted apart.
 pub(crate) const OPERATOR: &str = "operator";
@@ -80,6 +84,10 @@ async fn member(process: Process, alias: TicketAlias) -> Result<(), NodeError> {
         Some("ledger") => process.serve(name, ledger::Ledger::new(&alias)?).await?,
         Some("files") => process.serve(name, files::Files::new(process.ticket(), &alias)?).await?,
         Some("relay") => process.serve(name, relay::Relay::new(&alias)?).await?,
+        Some("orders") => process.serve(name, shop::Orders::new(&alias)?).await?,
+        Some("stock") => process.serve(name, shop::Stock::new(&alias)?).await?,
+        Some("payments") => process.serve(name, shop::Payments::new(&alias)?).await?,
+        Some("shipping") => process.serve(name, shop::Shipping::new(&alias)?).await?,
         Some("caller") => caller::run(process.clone(), &alias).await?,
         other => {
             return Err(NodeError::Kind {
