@@ -50,6 +50,7 @@ fn request() -> impl Strategy<Value = Request<Bytes>> {
             target: AliasId(target),
             mark: Mark { born: Incarnation(mark.0), trans: TransId(mark.1) },
             attempt,
+            cancellable: false,
             body,
         },
     )

@@ -44,7 +44,7 @@ impl World {
         });
         self.server_seat.vacant = false;
         let (incarnation, blocked) = (self.server_seat.incarnation, self.area.blocked());
-        self.feed_server(setup, index, server::Input::Promoted { incarnation, blocked });
+        self.feed_server(setup, index, server::Input::Promoted { incarnation, blocked, journal: Vec::new() });
     }
 
     pub(crate) fn fence_client(&mut self, alias: usize, zombie: bool) {
@@ -74,6 +74,7 @@ impl World {
             window: setup.window,
             resend_after: Nanos(0),
             inquire_after: Nanos(0),
+            mark_after: Nanos(0),
         };
         let writer = Writer::default();
         client.processes.push(ClientProcess { alive: true, machine: Caller::new(settings), writer });
@@ -82,6 +83,10 @@ impl World {
         let pending = client.area.outbox.values().cloned().collect();
         let port = PortId(if fresh { (1000 * (alias + 1) + place.1) as u32 } else { 7 });
         let trans_base = TransId(if fresh { incarnation.0 * TRANS_GRANT } else { 0 });
-        self.feed_client(setup, place, resend::Input::Promoted { incarnation, port, trans_base, pending });
+        self.feed_client(
+            setup,
+            place,
+            resend::Input::Promoted { incarnation, port, trans_base, pending, held: Vec::new() },
+        );
     }
 }
