@@ -2,6 +2,7 @@
 
 mod machine;
 mod slots;
+mod timers;
 mod view;
 
 pub use machine::Caller;

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::slots::Slots;
+use super::timers::{Timer, set_timer};
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
 use crate::ids::{AliasId, CallId, IdForm, Incarnation, Mark, Nanos, Origin, PortId, TRANS_GRANT, TransId};
 use crate::message::{Outcome, Refusal, Request};
@@ -30,8 +31,8 @@ pub struct Caller<B> {
     pub(super) calls: BTreeMap<Mark, Open<B>>,
     /// Under which incarnation the ids with this port were given.
     borns: BTreeMap<PortId, Incarnation>,
-    targets: BTreeMap<AliasId, Target>,
-    timers: BTreeSet<(Nanos, Timer)>,
+    pub(super) targets: BTreeMap<AliasId, Target>,
+    pub(super) timers: BTreeSet<(Nanos, Timer)>,
 }
 
 /// Whether this member calls for its alias.
@@ -49,8 +50,8 @@ pub(super) struct Open<B> {
     pub(super) state: State<B>,
     /// How often the request was sent before.
     pub(super) attempt: Uncompared<u32>,
-    resend: Option<Nanos>,
-    deadline: Option<Nanos>,
+    pub(super) resend: Option<Nanos>,
+    pub(super) deadline: Option<Nanos>,
 }
 
 /// Where a call stands.
@@ -70,21 +71,13 @@ pub(super) enum State<B> {
 
 /// An alias that is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Target {
-    route: Route,
+pub(super) struct Target {
+    pub(super) route: Route,
     /// Calls in state waiting.
-    waiting: u32,
+    pub(super) waiting: u32,
     /// The PAM is not asked again before this.
     inquire_next: Nanos,
-    timer: Option<Nanos>,
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
-    Inquire(AliasId),
-    Resend(Mark),
-    Deadline(Mark),
+    pub(super) timer: Option<Nanos>,
 }
 
 impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
@@ -275,7 +268,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     }
 
     /// Sends a call to where its target is thought to be, or asks where that is.
-    fn send(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
+    pub(super) fn send(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
         let mark = self.mark();
         let Some(open) = self.calls.get_mut(&key) else { return };
         let target = open.call.target;
@@ -294,7 +287,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     }
 
     /// Asks the PAM, but not more often than the settings say: an answer that helps nothing is as quick as any.
-    fn inquire(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
+    pub(super) fn inquire(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
         let known = self.targets.entry(target).or_default();
         if now >= known.inquire_next {
             known.inquire_next = Nanos(now.0.saturating_add(self.settings.inquire_after.0));
@@ -451,59 +444,4 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             self.inquire(now, target, effects);
         }
     }
-
-    fn tick(&mut self, now: Nanos, effects: &mut Vec<Effect<B>>) {
-        // What is due is taken out first: what is set again meanwhile may be due at once.
-        let mut fired = Vec::new();
-        while let Some(&(due, timer)) = self.timers.first().filter(|(due, _)| *due <= now) {
-            self.timers.remove(&(due, timer));
-            fired.push(timer);
-        }
-        for timer in fired {
-            self.fire(now, timer, effects);
-        }
-    }
-
-    fn fire(&mut self, now: Nanos, timer: Timer, effects: &mut Vec<Effect<B>>) {
-        match timer {
-            Timer::Inquire(target) => {
-                if let Some(known) = self.targets.get_mut(&target) {
-                    known.timer = None;
-                    self.inquire(now, target, effects);
-                }
-            }
-            Timer::Resend(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
-                open.resend = None;
-                let target = open.call.target;
-                self.send(now, key, effects);
-                // The push of a new route may have been lost.
-                self.inquire(now, target, effects);
-            }
-            Timer::Deadline(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
-                open.deadline = None;
-                effects.push(Effect::DeadlinePassed { id: open.call.id });
-            }
-        }
-    }
-}
-
-/// Moves a timer, or takes it away.
-fn set_timer(
-    timers: &mut BTreeSet<(Nanos, Timer)>,
-    set: &mut Option<Nanos>,
-    due: Option<Nanos>,
-    timer: Timer,
-) {
-    if *set == due {
-        return;
-    }
-    if let Some(old) = *set {
-        timers.remove(&(old, timer));
-    }
-    if let Some(due) = due {
-        timers.insert((due, timer));
-    }
-    *set = due;
 }
