@@ -1,6 +1,7 @@
 //! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
 
 mod machine;
+mod marks;
 mod relayed;
 mod slots;
 mod timers;

@@ -9,6 +9,7 @@ use palib_core::resend::{CallState, Caller, Effect, Input, Pending, Rejection, R
 
 const RELAY: AliasId = AliasId(2);
 const COUNTER: AliasId = AliasId(1);
+const LEDGER: AliasId = AliasId(3);
 const ACTIVE: PortId = PortId(10);
 const BACKUP: PortId = PortId(11);
 const WINDOW: u32 = 4;
@@ -410,4 +411,101 @@ fn the_refusal_of_a_request_that_came_after_its_cancellation_ends_nothing() {
     assert_eq!(bench.state(id), Some(CallState::Cancelling));
     let waiting = bench.sent();
     assert_eq!(bench.refuse(waiting, Refusal::Cancelled), told(waiting, News::Refused(Refusal::Cancelled)));
+}
+
+fn push(port: PortId, mark: Mark) -> Effect<u32> {
+    Effect::SendMark { port, target: COUNTER, mark }
+}
+
+#[test]
+fn a_target_that_no_request_tells_of_the_mark_is_told_once() {
+    let mut bench = Bench::new();
+    let id = bench.answered();
+    bench.feed(Input::Settled { id });
+    assert_eq!(bench.later(MARK - 1), []);
+    assert_eq!(bench.later(1), [push(ACTIVE, mark(1, 2))]);
+    assert_eq!(bench.caller.next_wakeup(), None);
+}
+
+#[test]
+fn a_target_with_an_open_call_is_told_the_mark_when_that_is_done() {
+    let mut bench = Bench::new();
+    let (first, second) = (bench.answered(), bench.answered());
+    bench.feed(Input::Settled { id: first });
+    assert_eq!(bench.later(MARK), []);
+    assert_eq!(bench.caller.next_wakeup(), None, "nobody waits for the end of that call");
+    bench.feed(Input::Settled { id: second });
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(1, 3))]);
+}
+
+#[test]
+fn a_call_of_a_user_tells_the_mark_and_puts_off_the_push() {
+    let mut bench = Bench::new();
+    let first = bench.answered();
+    bench.feed(Input::Settled { id: first });
+    // While it is in the outbox the mark does not rise above it.
+    let id = bench.called();
+    bench.answer(id);
+    assert_eq!(bench.later(MARK), []);
+    bench.feed(Input::Consumed { id });
+    bench.feed(Input::Stable { id });
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(1, 3))]);
+}
+
+#[test]
+fn the_end_of_a_call_to_one_target_is_told_to_another_that_it_held_the_mark_down_for() {
+    let mut bench = Bench::new();
+    let route = Route { incarnation: Incarnation(5), port: Some(BACKUP) };
+    bench.feed(Input::Route { target: LEDGER, route });
+    bench.feed(Input::Reserve { token: 1, target: LEDGER, body: 42 });
+    let counted = bench.answered();
+    bench.feed(Input::Settled { id: counted });
+    assert_eq!(bench.later(MARK), [], "the mark has not risen");
+    bench.feed(Input::Settled { id: id(1, 1) });
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(1, 3))], "the ledger was never sent anything");
+}
+
+#[test]
+fn callers_that_relay_nothing_push_no_mark() {
+    let mut bench = Bench::new();
+    let id = bench.called();
+    bench.answer(id);
+    bench.feed(Input::Consumed { id });
+    bench.feed(Input::Stable { id });
+    assert_eq!(bench.caller.next_wakeup(), None);
+}
+
+#[test]
+fn a_mark_with_no_route_waits_for_the_next_route() {
+    for (incarnation, port) in [(5, ACTIVE), (6, BACKUP)] {
+        let mut bench = Bench::new();
+        let id = bench.answered();
+        bench.feed(Input::PortGone { port: ACTIVE });
+        bench.feed(Input::Settled { id });
+        assert_eq!(bench.later(MARK), []);
+        assert_eq!(bench.caller.next_wakeup(), None);
+        bench.route(incarnation, Some(port));
+        assert_eq!(bench.later(MARK), [push(port, mark(1, 2))]);
+    }
+}
+
+/// What the active was told may have died with it, and its backup has taken over all that it kept.
+#[test]
+fn a_new_active_is_told_the_mark_anew() {
+    let mut bench = Bench::new();
+    let id = bench.answered();
+    bench.feed(Input::Settled { id });
+    bench.later(MARK);
+    bench.route(6, Some(BACKUP));
+    assert_eq!(bench.later(MARK), [push(BACKUP, mark(1, 2))]);
+    bench.route(6, Some(BACKUP));
+    assert_eq!(bench.caller.next_wakeup(), None);
+}
+
+#[test]
+fn the_targets_of_held_calls_are_told_the_mark_although_nothing_was_sent_to_them() {
+    let mut bench = Bench::backup(IdForm::Incarnation);
+    bench.promote(2, vec![held(1, 8)]);
+    bench.feed(Input::Settled { id: id(1, 8) });
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(2, 1))]);
 }

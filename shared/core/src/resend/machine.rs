@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::marks::Marks;
 use super::slots::Slots;
 use super::timers::{Timer, set_timer};
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
@@ -35,6 +36,7 @@ pub struct Caller<B> {
     /// Under which incarnation the ids with this port were given.
     borns: BTreeMap<PortId, Incarnation>,
     pub(super) targets: BTreeMap<AliasId, Target>,
+    pub(super) marks: Marks,
     pub(super) timers: BTreeSet<(Nanos, Timer)>,
 }
 
@@ -141,6 +143,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             calls: BTreeMap::new(),
             borns: BTreeMap::new(),
             targets: BTreeMap::new(),
+            marks: Marks::default(),
             timers: BTreeSet::new(),
         }
     }
@@ -159,7 +162,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             }
             Input::Stable { id } => self.stable(now, id, effects),
             Input::Answer { id, outcome } => self.answer(id, outcome, effects),
-            Input::Consumed { id } => self.consumed(id, effects),
+            Input::Consumed { id } => self.consumed(now, id, effects),
             Input::Refused { id, port, refusal } => self.refused(now, id, port, refusal, effects),
             Input::Route { target, route } => self.route(now, target, route, effects),
             Input::PortGone { port } => self.port_gone(now, port, effects),
@@ -168,7 +171,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             Input::Reserve { token, target, body } => self.reserve(now, token, target, body, effects),
             Input::Cancel { id } => self.cancel(now, id, effects),
             Input::CancelEnded { id, end } => self.cancel_ended(id, end, effects),
-            Input::Settled { id } => self.settled(id),
+            Input::Settled { id } => self.settled(now, id),
             Input::Promoted { incarnation, port, trans_base, pending, held } => {
                 if self.phase == Phase::Backup {
                     self.promoted(incarnation, port, trans_base);
@@ -242,8 +245,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             if let Origin::Port(port) = call.id.origin {
                 self.borns.insert(port, call.born);
             }
-            if !journaled {
-                keys.push(key);
+            match journaled {
+                true => self.marks.may_keep(call.target),
+                false => keys.push(key),
             }
             // Its predecessor may have sent it, so this is no first sending.
             self.calls.insert(key, Open::new(call, journaled, 1));
@@ -338,6 +342,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         let Pending { id, born, .. } = open.call;
         let (attempt, body) = (open.attempt.0, open.call.body.clone());
         let request = Request { id, born, target, mark, attempt, cancellable: open.journaled, body };
+        self.marks.sent(&request);
         effects.push(match open.state {
             State::Cancelling => Effect::SendCancel { port, request },
             _ => Effect::Send { port, request },
@@ -362,16 +367,17 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         let Some(key) = self.key(id) else { return };
         match self.calls.get(&key).map(|open| &open.state) {
             Some(State::Putting) => self.start(now, key, effects),
-            Some(State::Dropping) => self.done(key),
+            Some(State::Dropping) => self.done(now, key),
             _ => {}
         }
     }
 
-    pub(super) fn done(&mut self, key: Mark) {
+    pub(super) fn done(&mut self, now: Nanos, key: Mark) {
         self.calls.remove(&key);
         if key.born == self.incarnation {
             self.slots.release(key.trans);
         }
+        self.marks.tell(Nanos(now.0.saturating_add(self.settings.mark_after.0)), &mut self.timers);
     }
 
     fn answer(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
@@ -419,7 +425,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         }
     }
 
-    fn consumed(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
+    fn consumed(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
         let Some(open) = self.calls.get_mut(&key) else { return };
         if open.journaled || !matches!(open.state, State::Answered(_) | State::Refused(_)) {
@@ -429,7 +435,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             open.state = State::Dropping;
             effects.push(Effect::Commit { incarnation: self.incarnation, write: Write::Drop(id) });
         } else {
-            self.done(key);
+            self.done(now, key);
         }
     }
 
@@ -459,6 +465,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             return;
         }
         let news = route != known.route;
+        if news && route.port.is_some() {
+            let due = Nanos(now.0.saturating_add(self.settings.mark_after.0));
+            self.marks.tell_anew(target, due, &mut self.timers);
+        }
         known.route = route;
         if !news || known.waiting == 0 || self.phase != Phase::Calling {
             return;

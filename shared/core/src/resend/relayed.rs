@@ -51,11 +51,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     }
 
     /// The relay is through with this call, whatever has become of it.
-    pub(super) fn settled(&mut self, id: CallId) {
+    pub(super) fn settled(&mut self, now: Nanos, id: CallId) {
         let Some(key) = self.journaled(id) else { return };
         let Some(open) = self.calls.get_mut(&key) else { return };
         open.end(key, State::Dropping, &mut self.targets, &mut self.timers);
-        self.done(key);
+        self.done(now, key);
     }
 
     /// The place of a call, if a relay made it and it is not done.
