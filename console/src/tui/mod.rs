@@ -3,6 +3,7 @@
 mod act;
 mod app;
 mod at_rest;
+mod available;
 mod backend;
 mod commands;
 mod export;
@@ -14,6 +15,7 @@ mod pointer;
 mod popup;
 mod redundancy;
 mod run;
+mod screen;
 mod sequence;
 mod stable;
 mod table;
