@@ -4,7 +4,7 @@ use super::app::{App, Link, Pane, Screen};
 use super::commands::{COMMANDS, Command, Id, find};
 use super::popup::Popup;
 
-use Screen::{Cluster, Redundancy, Sequence, Stable};
+use Screen::{Cluster, Redundancy, Relay, Sequence, Stable};
 
 /// Whether a command can be done now; if not, why not.
 pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
@@ -22,9 +22,13 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
         Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
         Id::HealAll if app.history.live().active_defects().next().is_none() => Err("nothing hangs".into()),
         Id::Undo | Id::HealAll => may_act(app),
-        Id::Resolve | Id::ResolveReply | Id::ResolveRerun | Id::ResolveFail => {
+        Id::Resolve | Id::ResolveReply | Id::ResolveRerun | Id::ResolveRollBack | Id::ResolveFail => {
             may_act(app)?;
-            super::redundancy::chosen_in_doubt(app).map(|_| ())
+            super::resolve::can_decide(app, id)
+        }
+        Id::Policy | Id::PolicyForward | Id::PolicySubstitute | Id::PolicyBack => {
+            may_act(app)?;
+            super::relay::can_set_policy(app, id)
         }
         Id::TourStep => super::tour::can_step(app),
         Id::TourEnd if app.tour.is_none() => Err("no tour is being taken".into()),
@@ -33,7 +37,7 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
         }
         Id::StepForward | Id::MarkForward if app.past.is_none() => Err("this is live".into()),
         Id::Check => super::stable::can_check(app),
-        Id::Go(Cluster | Redundancy | Sequence | Stable)
+        Id::Go(Cluster | Redundancy | Relay | Sequence | Stable)
             if app.link == Link::None && app.history.newest().is_none() =>
         {
             Err("no cluster yet: spawn a demo with Enter".into())
@@ -100,7 +104,8 @@ pub(crate) fn footer(app: &App) -> Vec<(&'static str, &'static str)> {
         .iter()
         .filter(|command| command.footer > 0 && command.is_on(app.screen))
         .filter(|command| {
-            !matches!(command.id, Id::TourStep | Id::Resolve) || available(app, command.id).is_ok()
+            !matches!(command.id, Id::TourStep | Id::Resolve | Id::Policy)
+                || available(app, command.id).is_ok()
         })
         .collect();
     commands.sort_by_key(|command| command.footer);
@@ -121,6 +126,7 @@ fn enter_does(app: &App) -> &'static str {
     match app.pane() {
         Pane::Aliases => "its table",
         Pane::Sequence => "go there",
+        Pane::Relays | Pane::Journal => "chart",
         Pane::LastEvents | Pane::Log if super::sequence::chosen_call(app).is_ok() => "chart",
         Pane::LastEvents | Pane::Log | Pane::Redundancy => "details",
         Pane::Areas => "records",

@@ -43,7 +43,12 @@ pub(crate) enum Id {
     Resolve,
     ResolveReply,
     ResolveRerun,
+    ResolveRollBack,
     ResolveFail,
+    Policy,
+    PolicyForward,
+    PolicySubstitute,
+    PolicyBack,
     Chart,
     Fold,
     BusyLanes,
@@ -146,7 +151,7 @@ impl Command {
 }
 
 use Chapter::{Acting, Console, Looking, Screens, Time};
-use Screen::{Cluster, Demos, Log, Redundancy, Sequence, Stable};
+use Screen::{Cluster, Demos, Log, Redundancy, Relay, Sequence, Stable};
 
 /// All commands.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -172,6 +177,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .chapter(Screens),
     command(
+        Id::Go(Relay),
+        &["3"],
+        "Relay",
+        "The transactions of a relay: what was called on behalf of which call, and why it waits.",
+    )
+    .chapter(Screens),
+    command(
         Id::Go(Sequence),
         &["4"],
         "Sequence",
@@ -192,7 +204,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(6),
     command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.")
         .chapter(Looking)
-        .on(&[Cluster, Redundancy, Stable, Log, Demos])
+        .on(&[Cluster, Redundancy, Relay, Stable, Log, Demos])
         .footer(7),
     command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
         .chapter(Looking)
@@ -200,7 +212,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .footer(5),
     command(Id::Chart, &["c"], "chart", "Follows the call of the chosen row through all processes.")
         .chapter(Looking)
-        .on(&[Cluster, Redundancy, Log, Sequence])
+        .on(&[Cluster, Redundancy, Relay, Log, Sequence])
         .footer(3),
     command(
         Id::Fold,
@@ -222,11 +234,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(5),
     command(Id::NextAlias, &["]"], "next alias", "Shows the next alias.")
         .chapter(Looking)
-        .on(&[Redundancy])
+        .on(&[Redundancy, Relay])
         .footer(4),
     command(Id::PreviousAlias, &["["], "previous alias", "Shows the previous alias.")
         .chapter(Looking)
-        .on(&[Redundancy]),
+        .on(&[Redundancy, Relay]),
     command(
         Id::Check,
         &["i"],
@@ -275,7 +287,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::MarkForward, &[">"], "next defect", "On to the next defect or takeover.").chapter(Time),
     command(Id::Act, &["x"], "act", "What can be done to the chosen process.")
         .chapter(Acting)
-        .on(&[Cluster, Redundancy, Stable])
+        .on(&[Cluster, Redundancy, Relay, Stable])
         .footer(2),
     command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
         .chapter(Acting),
@@ -288,28 +300,64 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Restart, &["x t"], "restart", "Ends the chosen process in good order and starts it again.")
         .chapter(Acting),
     command(Id::AddBackup, &["x b"], "add a backup", "Adds a member to the alias.").chapter(Acting),
-    command(
-        Id::Undo,
-        &["u"],
-        "undo",
-        "Takes back the last thing that can be: resumes the process hung last.",
-    )
-    .chapter(Acting),
+    command(Id::Undo, &["u"], "undo", "Takes back the last thing that can be: a hang, a change of policy.")
+        .chapter(Acting),
     command(Id::HealAll, &["U"], "heal all", "Resumes every process that hangs by an injected defect.")
         .chapter(Acting),
-    command(Id::Resolve, &["r"], "resolve", "Decides about the chosen call in doubt.")
+    command(
+        Id::Resolve,
+        &["r"],
+        "resolve",
+        "Decides about the chosen call in doubt, or about a transaction.",
+    )
+    .chapter(Acting)
+    .on(&[Redundancy, Relay])
+    .footer(3),
+    command(Id::ResolveReply, &["r r"], "resolve: reply", "Registers a reply for the call.")
         .chapter(Acting)
-        .on(&[Redundancy])
+        .on(&[Redundancy, Relay]),
+    command(
+        Id::ResolveRerun,
+        &["r e"],
+        "resolve: rerun",
+        "Executes the request again; a relay, over its journal.",
+    )
+    .chapter(Acting)
+    .on(&[Redundancy, Relay]),
+    command(
+        Id::ResolveRollBack,
+        &["r b"],
+        "resolve: roll back",
+        "Cancels a transaction: what a relay called is undone.",
+    )
+    .chapter(Acting)
+    .on(&[Redundancy, Relay]),
+    command(Id::ResolveFail, &["r f"], "resolve: fail", "Registers a failure for the call.")
+        .chapter(Acting)
+        .on(&[Redundancy, Relay]),
+    command(Id::Policy, &["p"], "policy", "Changes what a takeover does with the chosen transaction.")
+        .chapter(Acting)
+        .on(&[Relay])
         .footer(3),
-    command(Id::ResolveReply, &["r r"], "resolve: reply", "Registers a reply for the call in doubt.")
+    command(
+        Id::PolicyForward,
+        &["p f"],
+        "policy: roll forward",
+        "At a takeover, unanswered calls are sent again.",
+    )
+    .chapter(Acting)
+    .on(&[Relay]),
+    command(
+        Id::PolicySubstitute,
+        &["p s"],
+        "policy: substitute",
+        "At a takeover, the service may replace unanswered calls.",
+    )
+    .chapter(Acting)
+    .on(&[Relay]),
+    command(Id::PolicyBack, &["p b"], "policy: roll back", "At a takeover, all that was called is undone.")
         .chapter(Acting)
-        .on(&[Redundancy]),
-    command(Id::ResolveRerun, &["r e"], "resolve: rerun", "Executes the request of the call in doubt again.")
-        .chapter(Acting)
-        .on(&[Redundancy]),
-    command(Id::ResolveFail, &["r f"], "resolve: fail", "Registers a failure for the call in doubt.")
-        .chapter(Acting)
-        .on(&[Redundancy]),
+        .on(&[Relay]),
     command(Id::TourStep, &["n"], "next step", "Does the next step of the tour.").chapter(Acting).footer(2),
     command(Id::TourEnd, &["N"], "end the tour", "Ends the tour; the cluster stays.").chapter(Acting),
     command(Id::Palette, &[":"], "palette", "Finds any command by a few letters of its name.")

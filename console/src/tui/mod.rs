@@ -14,6 +14,8 @@ mod panes;
 mod pointer;
 mod popup;
 mod redundancy;
+mod relay;
+mod resolve;
 mod run;
 mod screen;
 mod sequence;

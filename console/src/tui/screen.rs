@@ -1,12 +1,14 @@
 //! The screens and the tables on them.
 
-/// A screen. The numbers are the keys; 3 and 6 have no screen yet, and the others keep their places.
+/// A screen. The numbers are the keys; 6 has no screen yet, and the others keep their places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Screen {
     /// Topology and port alias table.
     Cluster,
     /// The redundancy table of an alias.
     Redundancy,
+    /// The transactions of a relay.
+    Relay,
     /// The message sequence chart.
     Sequence,
     /// The stable areas.
@@ -20,8 +22,15 @@ pub(crate) enum Screen {
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub(crate) const ALL: [Screen; 6] =
-        [Screen::Cluster, Screen::Redundancy, Screen::Sequence, Screen::Stable, Screen::Log, Screen::Demos];
+    pub(crate) const ALL: [Screen; 7] = [
+        Screen::Cluster,
+        Screen::Redundancy,
+        Screen::Relay,
+        Screen::Sequence,
+        Screen::Stable,
+        Screen::Log,
+        Screen::Demos,
+    ];
 
     /// Its key.
     #[must_use]
@@ -29,6 +38,7 @@ impl Screen {
         match self {
             Screen::Cluster => '1',
             Screen::Redundancy => '2',
+            Screen::Relay => '3',
             Screen::Sequence => '4',
             Screen::Stable => '5',
             Screen::Log => '7',
@@ -42,6 +52,7 @@ impl Screen {
         match self {
             Screen::Cluster => "Cluster",
             Screen::Redundancy => "Redundancy",
+            Screen::Relay => "Relay",
             Screen::Sequence => "Sequence",
             Screen::Stable => "Stable",
             Screen::Log => "Log",
@@ -55,6 +66,7 @@ impl Screen {
         match self {
             Screen::Cluster => &[Pane::Aliases, Pane::LastEvents],
             Screen::Redundancy => &[Pane::Redundancy],
+            Screen::Relay => &[Pane::Relays, Pane::Journal],
             Screen::Sequence => &[Pane::Sequence],
             Screen::Stable => &[Pane::Areas, Pane::Records],
             Screen::Log => &[Pane::Log],
@@ -72,6 +84,10 @@ pub(crate) enum Pane {
     LastEvents,
     /// The redundancy table.
     Redundancy,
+    /// The transactions of a relay.
+    Relays,
+    /// The calls made on behalf of the chosen transaction.
+    Journal,
     /// The steps of the sequence chart.
     Sequence,
     /// The stable areas and their tables.

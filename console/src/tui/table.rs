@@ -48,16 +48,24 @@ pub(crate) struct Cell {
     pub text: String,
     /// What it means.
     pub tone: Tone,
+    /// The parts of the text that mean something each, if it has such; together they are the text.
+    pub parts: Vec<(Tone, String)>,
 }
 
 /// A cell without a meaning of its own.
 pub(crate) fn plain(text: impl Into<String>) -> Cell {
-    Cell { text: text.into(), tone: Tone::Plain }
+    toned(Tone::Plain, text)
 }
 
 /// A cell that means something.
 pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Cell {
-    Cell { text: text.into(), tone }
+    Cell { text: text.into(), tone, parts: Vec::new() }
+}
+
+/// A cell whose parts mean something each.
+pub(crate) fn strip(parts: Vec<(Tone, String)>) -> Cell {
+    let text = parts.iter().map(|(_, text)| text.as_str()).collect();
+    Cell { text, tone: Tone::Plain, parts }
 }
 
 /// A row.
