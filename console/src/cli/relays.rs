@@ -20,7 +20,7 @@ pub(super) struct Relays {
     /// Only transactions whose id, or the id of a call made on their behalf, contains this
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     filter: String,
-    /// How many transactions of each relay; 0 for all
+    /// How many transactions of each relay; 0 for as many as it tells at once
     #[arg(long, default_value_t = 100, value_name = "N")]
     limit: usize,
 }
@@ -88,7 +88,8 @@ fn summary(found: &Found, unfiltered: bool) -> Vec<String> {
     }
     // A filter leaves out what was not asked for: only without one are missing rows beyond the limit.
     if unfiltered && found.open > found.rows.len() as u64 {
-        lines.push("… and more: --limit 0 shows all, --filter TEXT those whose ids contain it".to_owned());
+        lines
+            .push("… and more: --limit N shows so many, --filter TEXT those whose ids contain it".to_owned());
     }
     lines
 }
@@ -191,7 +192,7 @@ mod tests {
     fn the_summary_says_what_waits_and_how_to_see_more() {
         let lines = summary(&found(), true);
         assert_eq!(lines[0], "3 open, 12 calls retained");
-        assert!(lines[1].contains("palib resolve CALL") && lines[2].contains("--limit 0"), "{lines:?}");
+        assert!(lines[1].contains("palib resolve CALL") && lines[2].contains("--filter TEXT"), "{lines:?}");
         assert_eq!(summary(&found(), false).len(), 2, "a filter leaves rows out by itself");
         assert_eq!(summary(&Found::default(), true), ["0 open, 0 calls retained"]);
     }
