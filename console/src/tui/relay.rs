@@ -137,34 +137,43 @@ pub(crate) fn takeover(app: &App, row: &RelayRow) -> String {
     }
 }
 
-/// What a successor does with a transaction, by its stage and its policy.
+/// What a successor does with a transaction. It knows what is durable: the journal, the policy, and whether the calls
+/// were being undone; that an operator was waited for it finds out anew.
 fn fate(heir: &str, row: &RelayRow) -> String {
+    let undoing = || {
+        let left = row.calls.iter().filter(|call| call.state != DownstreamState::Cancelled).count();
+        format!("{heir} goes on undoing: {left} of {} calls are left", row.calls.len())
+    };
     match row.stage {
         RelayStage::Processing => by_policy(heir, row),
         RelayStage::Completing => {
             format!("the outcome counts if it is durable by then; else {}", by_policy(heir, row))
         }
-        RelayStage::RollingBack | RelayStage::Failing | RelayStage::Cancelling => {
-            let left = row.calls.iter().filter(|call| call.state != DownstreamState::Cancelled).count();
-            format!("{heir} goes on undoing: {left} of {} calls are left", row.calls.len())
-        }
+        RelayStage::RollingBack | RelayStage::Failing | RelayStage::Cancelling => undoing(),
         RelayStage::RolledBack => "nothing is to be done: a request that comes again begins anew".to_owned(),
-        RelayStage::Diverged | RelayStage::Stuck | RelayStage::InDoubt => {
-            format!("{heir} finds it as it is, and it waits for you as it does now: r decides")
+        RelayStage::Diverged => {
+            format!("{}; if it diverges again, it waits for you again", by_policy(heir, row))
         }
+        RelayStage::Stuck => format!("{}; if that is refused again, it waits for you again", undoing()),
+        RelayStage::InDoubt => format!("{heir} asks the service again whether its effect happened"),
     }
 }
 
+/// What a successor does with a transaction under way. What is only being put into the journal does not count.
 fn by_policy(heir: &str, row: &RelayRow) -> String {
-    let open: Vec<&DownstreamRow> = row.calls.iter().filter(|call| is_open(call.state)).collect();
-    let answered = row.calls.len() - open.len();
+    let journaled = row.calls.iter().filter(|call| call.state != DownstreamState::Putting);
+    let journaled: Vec<&DownstreamRow> = journaled.collect();
+    let is_open = |state| matches!(state, DownstreamState::Held | DownstreamState::Waiting);
+    let open: Vec<&DownstreamRow> = journaled.iter().copied().filter(|call| is_open(call.state)).collect();
+    let answered = journaled.len() - open.len();
     match row.policy {
-        Policy::RollBack if row.calls.is_empty() => {
-            format!("{heir} has nothing to undo, and performs the request from the beginning")
+        _ if journaled.is_empty() => {
+            format!(
+                "its journal is empty: {heir} performs the request from the beginning when it comes again"
+            )
         }
         Policy::RollBack => {
-            let all: Vec<&DownstreamRow> = row.calls.iter().collect();
-            format!("{heir} has {} undone, and performs the request from the beginning", names(&all))
+            format!("{heir} has {} undone, and a request that comes again begins anew", names(&journaled))
         }
         Policy::Substitute if !open.is_empty() => {
             format!("{heir} asks the service what shall take the place of {}, then goes on", names(&open))
@@ -177,11 +186,6 @@ fn by_policy(heir: &str, row: &RelayRow) -> String {
             names(&open)
         ),
     }
-}
-
-/// Whether a call has no answer yet.
-fn is_open(state: DownstreamState) -> bool {
-    matches!(state, DownstreamState::Putting | DownstreamState::Held | DownstreamState::Waiting)
 }
 
 /// Calls by target and id, the first few of them.

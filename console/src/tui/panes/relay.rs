@@ -100,7 +100,7 @@ fn row(app: &App, row: &RelayRow) -> Row {
             toned(tone, format!("{} {}", app.theme.glyph(tone), row.stage.word())),
             steps_cell(app, row),
             plain(tries.map_or_else(|| "-".to_owned(), |tries| tries.to_string())),
-            plain(age_text(app, row)),
+            age_cell(app, row),
             plain(row.policy.word()),
             why,
         ],
@@ -109,10 +109,14 @@ fn row(app: &App, row: &RelayRow) -> Row {
 }
 
 /// How long a transaction has been in hand, by the clock that the processes share.
-fn age_text(app: &App, row: &RelayRow) -> String {
+fn age_cell(app: &App, row: &RelayRow) -> Cell {
     match app.world().measured_ns() {
-        0 => "-".into(),
-        now => age(Duration::from_nanos(now.saturating_sub(row.since_ns))),
+        // Nothing was measured yet.
+        0 => plain("-").by(0),
+        now => {
+            let for_ns = now.saturating_sub(row.since_ns);
+            plain(age(Duration::from_nanos(for_ns))).by(for_ns)
+        }
     }
 }
 

@@ -282,6 +282,16 @@ fn those_that_need_an_operator_come_first_in_every_order() {
 }
 
 #[test]
+fn ages_are_sorted_by_how_long_they_are() {
+    let mut rig = rig();
+    rig.press("3").ticks(1);
+    let age = rig.app.table(Pane::Relays).columns.iter().position(|column| column.title == "AGE");
+    rig.app.look_mut(Pane::Relays).sort = age.map(|age| (age, false));
+    let table = rig.app.table(Pane::Relays);
+    assert_eq!(table.rows[2].key, "caller/i1/214", "19 s are less than 1 m 2 s");
+}
+
+#[test]
 fn a_filter_by_id_is_applied_by_the_relay_itself() {
     let mut rig = rig();
     rig.press("3").ticks(1).press("/ i d : 2 1 4 enter").ticks(1);
@@ -309,14 +319,19 @@ fn enter_follows_the_transaction_and_in_the_journal_the_call_that_was_made() {
 #[test]
 fn a_takeover_does_what_stage_and_policy_say() {
     let cases = [
-        ("caller/i1/201", "orders-2 finds it as it is, and it waits for you"),
+        (
+            "caller/i1/201",
+            "goes on undoing: 1 of 2 calls are left; if that is refused again, it waits for you",
+        ),
+        ("caller/i1/198", "runs the handler again, with 1 answers from the journal; if it diverges again"),
         ("caller/i1/214", "asks the service what shall take the place of bank orders/i1/41, then goes on"),
         ("caller/i1/210", "goes on undoing: 1 of 2 calls are left"),
         (
             "caller/i1/220",
             "with 3 answers from the journal, and sends stock orders/i1/53, stock orders/i1/54",
         ),
-        ("caller/i1/221", "runs the handler again, with 0 answers from the journal"),
+        ("caller/i1/221", "its journal is empty: orders-2 performs the request from the beginning"),
+        ("front/i1/77", "its journal is empty"),
         (
             "caller/i1/222",
             "the outcome counts if it is durable by then; else orders-2 runs the handler again",
