@@ -476,15 +476,17 @@ fn callers_that_relay_nothing_push_no_mark() {
 }
 
 #[test]
-fn a_mark_with_no_route_waits_for_who_comes_into_service() {
-    let mut bench = Bench::new();
-    let id = bench.answered();
-    bench.feed(Input::PortGone { port: ACTIVE });
-    bench.feed(Input::Settled { id });
-    assert_eq!(bench.later(MARK), []);
-    assert_eq!(bench.caller.next_wakeup(), None);
-    bench.route(6, Some(BACKUP));
-    assert_eq!(bench.later(MARK), [push(BACKUP, mark(1, 2))]);
+fn a_mark_with_no_route_waits_for_the_next_route() {
+    for (incarnation, port) in [(5, ACTIVE), (6, BACKUP)] {
+        let mut bench = Bench::new();
+        let id = bench.answered();
+        bench.feed(Input::PortGone { port: ACTIVE });
+        bench.feed(Input::Settled { id });
+        assert_eq!(bench.later(MARK), []);
+        assert_eq!(bench.caller.next_wakeup(), None);
+        bench.route(incarnation, Some(port));
+        assert_eq!(bench.later(MARK), [push(port, mark(1, 2))]);
+    }
 }
 
 /// What the active was told may have died with it, and its backup has taken over all that it kept.

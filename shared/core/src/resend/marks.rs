@@ -34,7 +34,7 @@ impl Marks {
         self.told.insert(target, Mark::default());
     }
 
-    /// Another member serves this target now: what its predecessor was told may have died with it.
+    /// This target is reached over another link now, and may be another member: what was told before may be lost.
     pub(super) fn tell_anew(&mut self, target: AliasId, due: Nanos, timers: &mut BTreeSet<(Nanos, Timer)>) {
         if let Some(told) = self.told.get_mut(&target) {
             *told = Mark::default();
@@ -62,7 +62,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                 continue;
             }
             *told = mark;
-            // With no route it is told to nobody: whoever comes into service is told anew.
+            // With no route it is told to nobody: with the next route it is told anew.
             if let Some(port) = self.targets.get(&target).and_then(|known| known.route.port) {
                 effects.push(Effect::SendMark { port, target, mark });
             }
