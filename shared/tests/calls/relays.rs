@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use palib::control::{Answer, InDoubtDecision, Query, RelayRow, RelayStage, What};
-use palib::{Call, Client, Error, Process, Reply, Service, Undo};
+use palib::{Call, Client, Error, Policy, Process, Reply, Service, Substitute, Unanswered, Undo};
 use tokio::sync::Notify;
 
 use crate::support::Ftm;
@@ -14,6 +14,7 @@ const SHOP: (&str, u32, u32) = ("shop", 1, 11);
 const SHOP_2: (&str, u32, u32) = ("shop", 1, 12);
 const STOCK: (&str, u32, u32) = ("stock", 2, 21);
 const CALLER: (&str, u32, u32) = ("caller", 3, 31);
+const NOBODY: (&str, u32, u32) = ("nobody", 4, 41);
 
 /// Counts what is taken in atomic mode, and what is brought back; never takes more than 100.
 struct Stock;
@@ -56,6 +57,8 @@ struct Cluster {
 impl Cluster {
     async fn with(shop: impl Service) -> Self {
         let ftm = Ftm::start().await;
+        // Before the others are promoted: so they know of it by then.
+        ftm.join(ftm.ticket("nobody-1", 5, &[NOBODY])).await;
         let first = ftm.join(ftm.ticket("shop-1", 1, &[SHOP])).await;
         let stock = ftm.join(ftm.ticket("stock-1", 3, &[STOCK])).await;
         let caller = ftm.join(ftm.ticket("caller-1", 4, &[CALLER])).await;
@@ -246,4 +249,59 @@ async fn a_run_that_leaves_its_journal_waits_for_an_operator_who_rolls_it_back()
     assert_eq!(done.result().expect("a reply").text().expect("text"), "3 of 3, 4 of 7");
     assert_eq!(cluster.taken().await, "7", "what the first run took was brought back");
     assert_eq!(cluster.relay().await, None);
+}
+
+#[tokio::test]
+async fn a_backup_rolls_back_what_a_relay_left_half_done_if_the_handler_said_so() {
+    #[derive(Clone)]
+    struct Backwards(TwoSteps);
+
+    impl Service for Backwards {
+        fn handle(&self, call: Call) -> impl Future<Output = palib::Result<Reply>> + Send {
+            call.on_takeover(Policy::RollBack);
+            self.0.handle(call)
+        }
+    }
+
+    let shop = Backwards(TwoSteps::new(1, |run| if run == 2 { "9" } else { "3" }));
+    let mut cluster = Cluster::with(shop.clone()).await;
+    let client = cluster.client.clone();
+    let call = tokio::spawn(async move { client.call("shop", "go").await });
+    shop.0.half_way.notified().await;
+    cluster.take_over(shop).await;
+    let done = call.await.expect("no panic").expect("an outcome");
+    let reply = done.result().expect("a reply");
+    assert_eq!(reply.text().expect("text"), "9 of 9, 4 of 13", "performed from the beginning");
+    assert_eq!(cluster.taken().await, "13");
+    let why = |what: &What| matches!(what, What::RollingBack { why, .. } if why == "takeover");
+    cluster.ftm.until_told(why).await;
+}
+
+/// Asks an alias that nobody serves, and after a takeover another one.
+struct Elsewhere;
+
+impl Service for Elsewhere {
+    async fn handle(&self, call: Call) -> palib::Result<Reply> {
+        call.on_takeover(Policy::Substitute);
+        call.relay("nobody", "3").await
+    }
+
+    async fn substitute(&self, call: Unanswered) -> Option<Substitute> {
+        assert_eq!((&*call.target, &*call.position), ("nobody", "1"));
+        Some(Substitute { target: "stock".to_owned(), body: call.body, cancel_old: false })
+    }
+}
+
+#[tokio::test]
+async fn a_backup_puts_another_call_in_the_place_of_an_unanswered_one() {
+    let mut cluster = Cluster::with(Elsewhere).await;
+    let client = cluster.client.clone();
+    let call = tokio::spawn(async move { client.call("shop", "go").await });
+    cluster.ftm.until_told(|what| matches!(what, What::Relayed { .. })).await;
+    let row = cluster.relay().await.expect("an open transaction");
+    assert_eq!(row.why, "waits for nobody: nobody in service");
+    cluster.take_over(Elsewhere).await;
+    let done = call.await.expect("no panic").expect("an outcome");
+    assert_eq!(done.result().expect("a reply").text().expect("text"), "3 of 3");
+    cluster.ftm.until_told(|what| matches!(what, What::Substituted { .. })).await;
 }
