@@ -186,7 +186,7 @@ impl CallSide {
         let now = clock::now();
         let deadline = deadline.map(|after| Nanos(now.0 + after.as_nanos() as u64));
         let mut state = self.state.lock();
-        let found = state.core.call_view(id).map(|view| view.call.invoked);
+        let found = state.core.call_view(id).filter(|view| !view.journaled).map(|view| view.call.invoked);
         let Some(invoked) = found else {
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
         };
@@ -196,16 +196,18 @@ impl CallSide {
         Ok(Started { id, invoked_ns: invoked.0, arrival })
     }
 
-    /// The calls that are pending: made, and not consumed.
+    /// The calls that are pending: made, and not consumed. Those of relays are not among them.
     pub(crate) fn pending(&self) -> Vec<Pending<Bytes>> {
-        self.state.lock().core.calls().map(|view| view.call.clone()).collect()
+        let state = self.state.lock();
+        let own = state.core.calls().filter(|view| !view.journaled);
+        own.map(|view| view.call.clone()).collect()
     }
 
     /// The call is done. Its outbox row is dropped together with what `rider` changes; the receiver is told when
     /// that is stable. Without an outbox and a rider nothing has to be stable.
     pub(crate) fn consume(&self, id: CallId, rider: Option<AtomicClosure>) -> Result<Option<Consumption>> {
         let mut state = self.state.lock();
-        let found = state.core.call_view(id).map(|view| view.state);
+        let found = state.core.call_view(id).filter(|view| !view.journaled).map(|view| view.state);
         if !matches!(found, Some(CallState::Answered(_) | CallState::Refused(_))) {
             // Somebody else has consumed it: two may have asked for one call by its id.
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
@@ -281,7 +283,7 @@ impl CallSide {
 
     pub(crate) fn stats(&self, stats: &mut AliasStats) {
         let state = self.state.lock();
-        stats.pending = state.core.calls_len() as u32;
+        stats.pending = state.core.calls().filter(|view| !view.journaled).count() as u32;
         stats.resent = state.resent;
     }
 
@@ -354,13 +356,14 @@ impl CallSide {
     }
 
     fn trace_sending(&self, state: &State, request: &Request<Bytes>, port: PortId) {
+        let view = state.core.call_view(request.id);
         // What is made on behalf of another call lies in the journal instead.
-        let outbox = self.outbox && !request.cancellable;
+        let outbox = self.outbox && view.as_ref().is_some_and(|view| !view.journaled);
         if request.attempt == 0 {
             return self.shared.trace_asked(request, port, outbox);
         }
         // What a predecessor first sent, this process can't tell of.
-        let own = state.core.call_view(request.id).filter(|_| request.born == self.incarnation);
+        let own = view.filter(|_| request.born == self.incarnation);
         self.shared.trace_resent(request, port, own.map(|view| view.call.invoked.0), outbox);
     }
 

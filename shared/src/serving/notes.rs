@@ -50,6 +50,8 @@ impl<S: Service> ServeSide<S> {
                     return;
                 }
             }
+            // Its failure is registered next, and that is told, too.
+            Step::RolledBack(Back::Failed(_)) => {}
             Step::RolledBack(_) => _ = told.remove(&id),
             _ => _ = told.insert(id),
         }
