@@ -48,10 +48,10 @@ pub(super) fn audit(
 /// The shops that have this server.
 fn shops_with<'a>(file: &'a ClusterFile, option: &'a str, server: &'a str) -> impl Iterator<Item = &'a str> {
     let shops = file.aliases.iter().filter(|alias| alias.kind.as_deref() == Some("orders"));
-    let named = |shop: &&AliasSpec| {
+    let named = move |shop: &&AliasSpec| {
         shop.options.get(option).and_then(|name| name.as_str()).unwrap_or(option) == server
     };
-    shops.filter(move |shop| named(shop)).map(|shop| shop.name.as_str())
+    shops.filter(named).map(|shop| shop.name.as_str())
 }
 
 /// What callers were told against what the shop has written down.
