@@ -3,16 +3,21 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use palib_core::ids::CallId;
 use palib_core::relay::{BRANCH_DEPTH_MAX, Given, Position};
+use palib_core::resend::Rejection;
 
 use crate::call::CallHome;
 use crate::error::rejection_text;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, RELAY_WAIT_MAX};
 use crate::service::result_of;
 use crate::{Error, Reply, Result, refusal_text};
+
+/// While all places for calls are taken, one is asked for again after so long.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// A part of a handler that calls on by itself. Several that run at once may each make several calls: each numbers its
 /// own, so that every run of the handler makes the same call at the same position, however they interleave.
@@ -86,6 +91,33 @@ impl Branch {
     }
 }
 
+/// Calls on. While all places for calls are taken, this waits for one.
+async fn called_on(
+    home: &dyn CallHome,
+    run: Run,
+    position: &Position,
+    target: &str,
+    body: &Bytes,
+) -> Result<Given<Bytes>> {
+    let waited = Instant::now();
+    loop {
+        let given = home.call_on(run, position, target, body.clone())?.await.unwrap_or(Given::Over);
+        let full = matches!(given, Given::Rejected(Rejection::WindowFull));
+        if !full || waited.elapsed() >= RELAY_WAIT_MAX {
+            return Ok(given);
+        }
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
+    }
+}
+
+/// A body, if it is not too long.
+pub(crate) fn within_limit(body: Bytes) -> Result<Bytes> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(Error::BodyTooLarge { bytes: body.len(), max: BODY_BYTES_MAX });
+    }
+    Ok(body)
+}
+
 async fn call_on(
     home: &dyn CallHome,
     run: Run,
@@ -93,12 +125,10 @@ async fn call_on(
     target: &str,
     body: Bytes,
 ) -> Result<Reply> {
-    if body.len() > BODY_BYTES_MAX {
-        return Err(Error::BodyTooLarge { bytes: body.len(), max: BODY_BYTES_MAX });
-    }
-    let given = home.call_on(run, &position, target, body)?.await;
+    let body = within_limit(body)?;
+    let given = called_on(home, run, &position, target, &body).await?;
     let here = || format!("{}, call {position} to {target}", home.id_text(run.id));
-    match given.unwrap_or(Given::Over) {
+    match given {
         Given::Answer { outcome, .. } => result_of(outcome).map_err(Error::Failed),
         Given::Refused(refusal) => {
             Err(Error::failed(format!("{}: refused: {}", here(), refusal_text(refusal))))

@@ -2,7 +2,7 @@
 
 use palib::control::{AliasStats, MemberState};
 
-use super::{Turns, World};
+use super::{Role, Turns, World};
 use crate::cluster::{Facts, Measure};
 
 impl Facts for World {
@@ -73,6 +73,26 @@ impl World {
             let process = self.processes.get(&row.in_service()?.process)?;
             process.stats.aliases.iter().find(|stats| stats.alias == row.alias)
         })
+    }
+
+    /// Whether an alias calls others on behalf of calls: it plays that part, or has transactions open.
+    #[must_use]
+    pub fn is_relay(&self, alias: &str) -> bool {
+        let mut stats = self.active_stats(Some(alias));
+        self.role(alias) == Role::Relay || stats.any(|stats| stats.relays > 0 || stats.relays_retained > 0)
+    }
+
+    /// How many calls go on only when an operator decides: those in doubt, and transactions of relays. A relay's call
+    /// in doubt is a transaction too, and counts once.
+    #[must_use]
+    pub fn needs_operator(&self) -> u64 {
+        self.active_stats(None).map(|stats| u64::from(stats.in_doubt.max(stats.relays_stuck))).sum()
+    }
+
+    /// When the last measurement was made, on the machine's monotonic clock, in nanoseconds; 0 before the first.
+    #[must_use]
+    pub fn measured_ns(&self) -> u64 {
+        self.processes.values().map(|process| process.stats.at_ns).max().unwrap_or(0)
     }
 
     fn all_stats<'a>(&'a self, alias: Option<&'a str>) -> impl Iterator<Item = &'a AliasStats> {

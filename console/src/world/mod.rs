@@ -361,6 +361,7 @@ impl World {
             }
             What::Resent { call, target, .. } => self.load.seen_calling(call, target),
             What::RedundancyFound { call, alias, .. } => self.load.seen_calling(call, alias),
+            What::Relayed { downstream, target, .. } => self.load.seen_calling(downstream, target),
             _ => {}
         }
     }

@@ -92,7 +92,7 @@ pub struct Journaled<B> {
     pub position: Position,
     /// The call that is made (mes Y), with its id and its message.
     pub call: Pending<B>,
-    /// The digest of its message.
+    /// The digest of what the handler asked for there, target and message: the call itself may be a substitute.
     pub digest: u128,
     /// Its answer, once another row of the transaction was put after it came: it costs no commit of its own. Until
     /// then the server's redundancy table has it.
@@ -106,8 +106,6 @@ pub struct Substitute<B> {
     pub target: AliasId,
     /// What is asked.
     pub body: B,
-    /// The digest of that.
-    pub digest: u128,
     /// Whether the old call is cancelled first. If not, nobody knows whether it had its effect.
     pub cancel_old: bool,
 }
@@ -201,9 +199,18 @@ pub enum Step<B> {
     Stuck {
         /// The call on.
         on: CallOn,
-        /// Why, in words.
-        why: B,
+        /// Why.
+        why: Why<B>,
     },
+}
+
+/// Why a call on can't be undone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Why<B> {
+    /// The service said so, in these words.
+    Said(B),
+    /// The cancellation was refused for good.
+    Refused(Refusal),
 }
 
 /// A call on, as it is told of.

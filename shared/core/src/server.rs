@@ -2,9 +2,13 @@
 //! nothing out before it is stable.
 
 mod admit;
+mod cancel;
 mod machine;
 mod open;
+mod relaying;
 mod ring;
+mod rollback;
+mod takeover;
 mod view;
 
 pub use machine::{Counts, Phase, Server, Settings};

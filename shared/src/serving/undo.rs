@@ -1,12 +1,12 @@
 //! Undoing: cancellations that are served, and the service's `undo`.
 
+use std::panic::AssertUnwindSafe;
+
 use bytes::Bytes;
+use futures_util::FutureExt;
 use palib_core::ids::CallId;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::server::Input;
-use std::panic::AssertUnwindSafe;
-
-use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::handlers::panic_text;

@@ -231,7 +231,7 @@ pub enum Token {
 pub struct Committed {
     /// The job's token.
     pub token: Token,
-    /// The outcome of its `Atomic` or `App` write, or of the `AutoReply` row it put.
+    /// The outcome of its `Atomic`, `AtomicUndo` or `App` write, or of the `AutoReply` row it put.
     pub outcome: Option<Outcome<Bytes>>,
 }
 

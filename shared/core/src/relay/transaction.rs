@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{CallOn, Course, Journaled, Policy, Position, Served};
+use super::{CallOn, Course, Journaled, Policy, Position, Served, Substitute, Why};
 use crate::ids::{AliasId, CallId, Mark, Nanos};
 use crate::message::{Outcome, Refusal};
 use crate::resend::Pending;
@@ -53,7 +53,7 @@ pub enum Stage<B> {
         /// Where.
         position: Position,
         /// Why.
-        why: B,
+        why: Why<B>,
         /// Why it goes back.
         back: Back<B>,
     },
@@ -94,11 +94,28 @@ pub(crate) struct OnCall<B> {
     pub(crate) replayed: bool,
     /// Its answer is not in the journal.
     pub(crate) unwritten: bool,
-    /// It waits for the end of this one's cancellation, to take its place.
-    pub(crate) replaces: Option<CallOn>,
+    /// What shall take its place once it is cancelled.
+    pub(crate) substitute: Option<Substitute<B>>,
+    /// Whose place it takes, and whether that one was cancelled first; until that is durable.
+    pub(crate) replaces: Option<(CallOn, bool)>,
 }
 
 impl<B: Clone> OnCall<B> {
+    /// A call that the handler asks for, and that has no id yet.
+    pub(crate) fn new(target: AliasId, digest: u128) -> Self {
+        Self {
+            call: None,
+            target,
+            digest,
+            state: OnState::Allotting,
+            wanted: true,
+            replayed: false,
+            unwritten: false,
+            substitute: None,
+            replaces: None,
+        }
+    }
+
     /// Whether it may have had an effect, as far as is known here.
     pub(crate) fn may_have_effect(&self) -> bool {
         match &self.state {
@@ -130,10 +147,12 @@ pub(crate) struct Transaction<B> {
     pub(crate) calls: BTreeMap<Position, OnCall<B>>,
     /// What this run of the handler asked for.
     pub(crate) asked: BTreeSet<Position>,
+    /// Its outcome is durable, or in a commit that is under way, and its journal is kept.
+    pub(crate) retain: bool,
     pub(crate) since: Uncompared<Nanos>,
 }
 
-impl<B: Clone> Transaction<B> {
+impl<B: Clone + PartialEq> Transaction<B> {
     pub(crate) fn new(served: Served, policy: Policy, since: Uncompared<Nanos>) -> Self {
         Self {
             served,
@@ -143,6 +162,7 @@ impl<B: Clone> Transaction<B> {
             written: false,
             calls: BTreeMap::new(),
             asked: BTreeSet::new(),
+            retain: false,
             since,
         }
     }
@@ -156,6 +176,24 @@ impl<B: Clone> Transaction<B> {
         };
         let (served, position) = (self.served, position.clone());
         Some(Journaled { served, position, call: on.call.clone()?, digest: on.digest, answer })
+    }
+
+    /// Whether it is not only retained.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage != Stage::Retained
+    }
+
+    /// The first of what its journal holds and this run has not asked for.
+    pub(crate) fn not_asked(&self) -> Option<Position> {
+        self.calls.keys().find(|position| !self.asked.contains(*position)).cloned()
+    }
+
+    /// Where the handler waits. It waits there no more.
+    pub(crate) fn take_wanted(&mut self) -> Vec<Position> {
+        let wanted = |(position, on): (&Position, &mut OnCall<B>)| {
+            core::mem::take(&mut on.wanted).then(|| position.clone())
+        };
+        self.calls.iter_mut().filter_map(wanted).collect()
     }
 
     /// The ids of all its calls on.
@@ -183,7 +221,7 @@ impl<B> Default for Relays<B> {
     }
 }
 
-impl<B: Clone> Relays<B> {
+impl<B: Clone + PartialEq> Relays<B> {
     /// The transaction and the place of a call on.
     pub(crate) fn place(&mut self, on: CallId) -> Option<(&mut Transaction<B>, Position)> {
         let (id, position) = self.places.get(&on)?.clone();
@@ -210,6 +248,14 @@ impl<B: Clone> Relays<B> {
         }
     }
 
+    /// A retained transaction can't be cancelled any more.
+    pub(crate) fn let_go(&mut self, id: CallId) -> Option<Served> {
+        let transaction = self.open.get_mut(&id)?;
+        transaction.stage = Stage::Completing;
+        self.retained.remove(&release(&transaction.served));
+        Some(transaction.served)
+    }
+
     /// What is retained of a source, and lies below its mark.
     pub(crate) fn released(&self, source: AliasId, mark: Mark) -> Vec<CallId> {
         let range = (source, Mark::default())..(source, mark);
@@ -227,7 +273,7 @@ pub struct TransactionView<'a, B> {
     transaction: &'a Transaction<B>,
 }
 
-impl<'a, B: Clone> TransactionView<'a, B> {
+impl<'a, B: Clone + PartialEq> TransactionView<'a, B> {
     pub(crate) fn new(transaction: &'a Transaction<B>) -> Self {
         Self { transaction }
     }

@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, Incarnation, Mark, SlotKey};
 use palib_core::redundancy::Row;
+use palib_core::relay::Journaled;
 use palib_core::resend::Pending;
 use parking_lot::Mutex;
 
@@ -27,6 +28,7 @@ pub use file::SCHEMA_VERSION;
 
 use self::batch::Memory;
 use self::file::Meta;
+use self::snapshot::Snapshot;
 use self::store::Store;
 use self::writer::{Durations, Queue, Writer};
 use super::fence::Fence;
@@ -159,8 +161,8 @@ impl StableArea for RedbArea {
         self.store.read(|snapshot| snapshot.outbox())
     }
 
-    fn journal(&self) -> Result<Vec<palib_core::relay::Journaled<Bytes>>, AreaError> {
-        Ok(Vec::new())
+    fn journal(&self) -> Result<Vec<Journaled<Bytes>>, AreaError> {
+        self.store.read(Snapshot::journal)
     }
 
     fn blocked(&self) -> Result<Vec<(SlotKey, Row<Bytes>)>, AreaError> {
