@@ -12,7 +12,7 @@ use palib::{Area, Call, Reply, Result, Service, Substitute, Unanswered, Undo};
 use crate::NodeError;
 use crate::effects::work;
 use crate::options::Options;
-use crate::relayed::Relayed;
+use crate::relayed::{Calls, Relayed};
 
 /// The service.
 pub(crate) struct Relay {
@@ -39,11 +39,14 @@ impl Relay {
             return Err(options.wrong("to", "can't be the relay itself"));
         }
         let target = substitute.as_ref().map_or(to.clone(), |other| format!("{to}|{other}"));
+        let cancel_old = options.flag("cancel_old")?.unwrap_or(true);
+        // Of a call whose place was taken, and that is not cancelled, nobody knows whether it had its effect.
+        let most = if substitute.is_some() && !cancel_old { 2 } else { 1 };
         Ok(Self {
-            relayed: Relayed::of(&[(&target, 1)]),
+            relayed: Relayed::of(&[(&target, Calls { most, answered: 1 })]),
             to,
             substitute,
-            cancel_old: options.flag("cancel_old")?.unwrap_or(true),
+            cancel_old,
             work: options.time("work")?.unwrap_or_default(),
         })
     }

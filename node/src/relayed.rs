@@ -3,7 +3,7 @@
 //! | counter | is |
 //! |---|---|
 //! | `effects`, `undone` | calls that it answered with a reply, and those of them that were cancelled afterwards |
-//! | `each:TARGET` | how many calls it makes there, at most, on behalf of one call |
+//! | `each:TARGET` | how many calls there may have an effect, at most, on behalf of one call |
 //! | `acked:TARGET` | calls there that were answered on behalf of calls it has completed |
 //! | `undone:TARGET` | how many of these were undone with the call they were made for |
 //! | `operators` | calls of operators that it began |
@@ -25,25 +25,41 @@ pub(crate) struct Relayed {
     operators: AtomicU64,
 }
 
+/// The calls that a relay makes somewhere on behalf of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// So many may have an effect, if it is answered with a reply.
+    pub(crate) most: u64,
+    /// So many were answered then.
+    pub(crate) answered: u64,
+}
+
+impl Calls {
+    /// Each call made is one answered.
+    pub(crate) fn all(calls: u64) -> Self {
+        Self { most: calls, answered: calls }
+    }
+}
+
 /// An alias that is called, or several of which one is.
 #[derive(Clone, Copy)]
 struct Target {
-    each: u64,
+    calls: Calls,
     /// The names live as long as the process, like the aliases they are about.
-    each_name: &'static str,
+    each: &'static str,
     acked: &'static str,
     undone: &'static str,
 }
 
 impl Relayed {
-    /// Counts for a relay that makes so many calls to each of these, at most, on behalf of one call.
-    pub(crate) fn of(targets: &[(&str, u64)]) -> Self {
+    /// Counts for a relay that makes so many calls to each of these on behalf of one call.
+    pub(crate) fn of(targets: &[(&str, Calls)]) -> Self {
         let name = |count: &str, target: &str| -> &'static str {
             Box::leak(format!("{count}:{target}").into_boxed_str())
         };
-        let target = |&(target, each): &(&str, u64)| Target {
-            each,
-            each_name: name("each", target),
+        let target = |&(target, calls): &(&str, Calls)| Target {
+            calls,
+            each: name("each", target),
             acked: name("acked", target),
             undone: name("undone", target),
         };
@@ -69,7 +85,7 @@ impl Relayed {
         let (effects, targets) = (effects_key(call), self.targets.clone());
         move |area| {
             add_effect(area, effects)?;
-            targets.iter().try_for_each(|target| add(area, target.acked, target.each))
+            targets.iter().try_for_each(|target| add(area, target.acked, target.calls.answered))
         }
     }
 
@@ -78,7 +94,7 @@ impl Relayed {
         let targets = self.targets.clone();
         undo.commit(move |area| {
             add_undone(area)?;
-            targets.iter().try_for_each(|target| add(area, target.undone, target.each))
+            targets.iter().try_for_each(|target| add(area, target.undone, target.calls.answered))
         })
         .await
     }
@@ -96,7 +112,7 @@ impl Relayed {
         counters.push(("operators", self.operators.load(Ordering::Relaxed)));
         for target in &self.targets {
             let count = |key| area.get::<u64>(key).ok().flatten().unwrap_or(0);
-            counters.push((target.each_name, target.each));
+            counters.push((target.each, target.calls.most));
             counters.push((target.acked, count(target.acked)));
             counters.push((target.undone, count(target.undone)));
         }

@@ -11,7 +11,7 @@ use tokio::join;
 use super::desk::{number, unknown};
 use crate::NodeError;
 use crate::options::Options;
-use crate::relayed::Relayed;
+use crate::relayed::{Calls, Relayed};
 
 /// The number of the last order that was completed.
 const LAST: &str = "last";
@@ -41,7 +41,8 @@ impl Orders {
             Ok(options.text(option)?.unwrap_or_else(|| option.to_owned()))
         };
         let (stock, payments, shipping) = (name("stock")?, name("payments")?, name("shipping")?);
-        let relayed = Relayed::of(&[(&stock, 2), (&payments, 1), (&shipping, 1)]);
+        let calls = [(&stock, 2), (&payments, 1), (&shipping, 1)];
+        let relayed = Relayed::of(&calls.map(|(alias, calls)| (alias.as_str(), Calls::all(calls))));
         Ok(Self { stock, payments, shipping, relayed })
     }
 }
