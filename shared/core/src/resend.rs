@@ -1,6 +1,8 @@
 //! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
 
 mod machine;
+mod marks;
+mod relayed;
 mod slots;
 mod timers;
 mod view;

@@ -13,6 +13,7 @@ pub(super) enum Timer {
     Inquire(AliasId),
     Resend(Mark),
     Deadline(Mark),
+    Mark,
 }
 
 impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
@@ -44,6 +45,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                 // The push of a new route may have been lost.
                 self.inquire(now, target, effects);
             }
+            Timer::Mark => self.tell_mark(effects),
             Timer::Deadline(key) => {
                 let Some(open) = self.calls.get_mut(&key) else { return };
                 open.deadline = None;
