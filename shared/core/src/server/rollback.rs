@@ -118,7 +118,8 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
                 on.state = OnState::Refused(crate::message::Refusal::Cancelled);
                 self.cancel_next(id, effects);
             }
-            Stage::Substituting(_) => self.keep_old(id, &position, effects),
+            // It may be undone in part, so neither it nor another one in its place can be gone on with.
+            Stage::Substituting(_) => self.turn(id, Course::Back, Back::Takeover, effects),
             Stage::Undoing(Back::Cancelled) => self.undo_fails(id, why, effects),
             Stage::Undoing(back) => {
                 if let Some(told) = on.told(&position) {
