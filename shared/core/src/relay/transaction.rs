@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{CallOn, Course, Journaled, Policy, Position, Served, Substitute, Why};
-use crate::ids::{AliasId, CallId, Mark, Nanos};
+use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, PortId, TransId};
 use crate::message::{Outcome, Refusal};
 use crate::resend::Pending;
 use crate::uncompared::Uncompared;
@@ -254,6 +254,13 @@ impl<B: Clone + PartialEq> Relays<B> {
         transaction.stage = Stage::Completing;
         self.retained.remove(&release(&transaction.served));
         Some(transaction.served)
+    }
+
+    /// The transactions of a source that are under way, with the incarnations their calls were first sent in.
+    pub(crate) fn under_way(&self, source: AliasId) -> impl Iterator<Item = (CallId, Incarnation)> {
+        let first = CallId { source, origin: Origin::Port(PortId(0)), trans: TransId(0) };
+        let of = self.open.range(first..).take_while(move |(id, _)| id.source == source);
+        of.filter(|(_, open)| open.is_open()).map(|(id, open)| (*id, open.served.born))
     }
 
     /// What is retained of a source, and lies below its mark.

@@ -398,18 +398,25 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     /// The mark goes after the row: if the row's own session lies below it, the row goes with it.
     pub(super) fn commit(&mut self, id: CallId, write: Write<B>, then: Then, effects: &mut Vec<Effect<B>>) {
         let source = id.source;
+        let may_fail = matches!(write, Write::Atomic { failure: OnFailure::Nothing, .. });
         let mut writes = Vec::with_capacity(1);
         writes.push(write);
-        if matches!(then, Then::Stable { .. } | Then::StableCancelled { .. }) {
+        let ends = matches!(then, Then::Stable { .. } | Then::StableCancelled { .. });
+        if ends {
             writes.extend(self.close_journal(id));
         }
         if self.gone.contains(&source) {
             writes.push(Write::DropSource { source });
         } else if let Some(known) = self.sources.get_mut(&source) {
-            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < known.mark.born);
-            if known.mark.born > known.stored || below {
-                known.stored = known.mark.born;
-                writes.push(Write::PutMark { source, mark: known.mark });
+            // Below the mark nobody asks any more, but what was begun there must not be left half done.
+            let under_way =
+                self.relays.under_way(source).filter(|&(open, _)| open != id || !ends || may_fail);
+            let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
+            let mark = oldest.map_or(known.mark, |oldest| oldest.min(known.mark));
+            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < mark.born);
+            if mark.born > known.stored || below {
+                known.stored = mark.born;
+                writes.push(Write::PutMark { source, mark });
             }
         }
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: alloc::vec![then] });
