@@ -29,7 +29,8 @@ pub enum Stage<B> {
     Running,
     /// The service is asked what shall take the place of this many unanswered calls; then the handler runs.
     Substituting(usize),
-    /// The handler is through; calls that it no longer waited for are being cancelled. Then this is registered.
+    /// The handler is through. When that is durable, calls that it no longer waited for are cancelled; then this is
+    /// registered.
     Trimming(Outcome<B>),
     /// The outcome is being made durable.
     Completing,
@@ -176,6 +177,15 @@ impl<B: Clone + PartialEq> Transaction<B> {
         };
         let (served, position) = (self.served, position.clone());
         Some(Journaled { served, position, call: on.call.clone()?, digest: on.digest, answer })
+    }
+
+    /// The rows whose answers the journal lacks, and the row of a new call on. From now on the journal has them.
+    pub(crate) fn rows_to_put(&mut self, new: Option<&Position>) -> impl Iterator<Item = Journaled<B>> {
+        let lacks = |(place, on): (&Position, &mut OnCall<B>)| {
+            (core::mem::take(&mut on.unwritten) || Some(place) == new).then(|| place.clone())
+        };
+        let places: Vec<Position> = self.calls.iter_mut().filter_map(lacks).collect();
+        places.into_iter().filter_map(|place| self.row(&place))
     }
 
     /// Whether it is not only retained.

@@ -92,16 +92,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         transaction.written = true;
-        let mut rows = Vec::new();
-        for (place, on) in &mut transaction.calls {
-            if core::mem::take(&mut on.unwritten) || place == position {
-                rows.push(place.clone());
-            }
-        }
         let Some(call) = transaction.calls.get(position).and_then(|on| on.call.as_ref()) else { return };
         let then = alloc::vec![Then::StableCall { id: call.id }];
-        let rows = rows.iter().filter_map(|place| transaction.row(place));
-        writes.extend(rows.map(|row| Write::PutJournal { row }));
+        writes.extend(transaction.rows_to_put(Some(position)).map(|row| Write::PutJournal { row }));
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
@@ -201,11 +194,27 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if let Some(position) = transaction.not_asked() {
             return self.diverge(id, position, None, effects);
         }
+        if !transaction.calls.values().any(OnCall::is_unanswered) {
+            return self.complete(id, outcome, effects);
+        }
+        self.trim(id, outcome, effects);
+    }
+
+    /// The handler does without some answers. That is made durable with the answers it has: a successor does not run it
+    /// again, but cancels what is unanswered.
+    fn trim(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
+        let Some(transaction) = self.relays.open.get_mut(&id) else { return };
+        let Outcome::Reply(reply) = &outcome else { return };
+        transaction.course = Course::Through(reply.clone());
+        transaction.stage = Stage::Trimming(outcome);
+        let rows: Vec<_> = transaction.rows_to_put(None).collect();
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Relay;
         }
-        transaction.stage = Stage::Trimming(outcome);
-        self.cancel_next(id, effects);
+        let mut writes: Vec<_> = self.relaying_row(id).into_iter().collect();
+        writes.extend(rows.into_iter().map(|row| Write::PutJournal { row }));
+        let then = alloc::vec![Then::StableCourse { id }];
+        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
     /// Whether the handler may end its call in atomic mode: it has asked for all that its journal holds, and waits for
@@ -255,7 +264,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     pub(super) fn close_journal(&mut self, id: CallId) -> Option<Write<B>> {
         let (call, transaction) = (self.calls.get(&id)?, self.relays.open.get_mut(&id)?);
         let cancelled = matches!(call.state, State::Cancelling { .. });
-        transaction.retain = call.cancellable && transaction.course == Course::Forward && !cancelled;
+        transaction.retain = call.cancellable && !transaction.course.goes_back() && !cancelled;
         (!transaction.retain).then_some(Write::CloseJournal { served: transaction.served })
     }
 

@@ -40,11 +40,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
     }
 
-    /// That the transaction goes back is durable: now what it called may be undone.
+    /// That the transaction goes back, or does without some answers, is durable: now what it called may be undone.
     pub(super) fn stable_course(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
-        let Stage::Turning(back) = transaction.stage.clone() else { return };
-        self.undo_calls(id, back, effects);
+        match transaction.stage.clone() {
+            Stage::Turning(back) => self.undo_calls(id, back, effects),
+            Stage::Trimming(_) => self.cancel_next(id, effects),
+            _ => {}
+        }
     }
 
     /// Undoes what was called.
