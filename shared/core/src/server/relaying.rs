@@ -313,9 +313,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         }
         self.relays.policies.insert(id, policy);
+        // Over a row that is under way, of an outcome or a roll-forward point, nothing is written.
+        let executing = self.calls.get(&id).is_some_and(|call| call.state == State::Executing);
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         transaction.policy = policy;
-        if transaction.written && transaction.stage == Stage::Running {
+        if executing && transaction.written && transaction.stage == Stage::Running {
             let writes: Vec<_> = self.relaying_row(id).into_iter().collect();
             effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: Vec::new() });
         }

@@ -183,8 +183,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         resolution: Resolution<B>,
         effects: &mut Vec<Effect<B>>,
     ) {
+        let executing = self.calls.get(&id).is_some_and(|call| call.state == State::Executing);
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         match (transaction.stage.clone(), resolution) {
+            // Its outcome may be durable already.
+            (Stage::Running, Resolution::RollBack) if !executing => {}
             (Stage::Diverged { .. } | Stage::Stuck { .. }, Resolution::Outcome(outcome)) => {
                 self.complete(id, outcome, effects);
             }
