@@ -238,6 +238,11 @@ impl<B: Clone + PartialEq> Relays<B> {
         Some((self.open.get_mut(&id)?, position))
     }
 
+    /// Whether anything called on behalf of a call may have had an effect.
+    pub(crate) fn has_effects(&self, id: CallId) -> bool {
+        self.open.get(&id).is_some_and(|open| open.calls.values().any(OnCall::may_have_effect))
+    }
+
     /// Forgets a transaction, and returns the ids of its calls on.
     pub(crate) fn close(&mut self, id: CallId) -> Vec<CallId> {
         self.policies.remove(&id);

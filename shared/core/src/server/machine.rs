@@ -9,7 +9,7 @@ use super::{Asker, Effect, Input, Note, OnFailure, Recovery, Resolution, Then, W
 use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey, TransId};
 use crate::message::{Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
-use crate::relay::{Journaled, Policy, Relays};
+use crate::relay::{Back, Course, Journaled, Policy, Relays, Stage};
 use crate::uncompared::Uncompared;
 
 /// What a server is for, and what bounds it.
@@ -241,7 +241,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         };
         self.undecided -= 1;
         match recovery {
-            Recovery::Completed(outcome) => self.register(id, outcome, effects),
+            Recovery::Completed(Outcome::Failed(error)) if self.relays.has_effects(id) => {
+                self.turn(id, Course::Failing(error.clone()), Back::Failed(error), effects);
+            }
+            Recovery::Completed(outcome) => self.complete(id, outcome, effects),
             Recovery::NotExecuted => self.run(id, effects),
             Recovery::Unknown => {
                 call.state = State::InDoubt;
@@ -262,7 +265,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             _ => return self.resolve_relay(id, resolution, effects),
         }
         match resolution {
-            Resolution::Outcome(outcome) => self.register(id, outcome, effects),
+            Resolution::Outcome(outcome) => self.complete(id, outcome, effects),
             Resolution::Rerun | Resolution::RollBack => self.run(id, effects),
         }
         self.ready_if_decided(effects);
@@ -347,7 +350,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     fn returned(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match &mut call.state {
-            State::Executing if self.relays.open.contains_key(&id) => self.relay_ends(id, outcome, effects),
+            State::Executing | State::Blocking if self.relays.open.contains_key(&id) => {
+                self.relay_ends(id, outcome, effects);
+            }
             State::Executing | State::Blocking => self.register(id, outcome, effects),
             State::Handler { ending, .. } => {
                 *ending = Ending::Returned(outcome);
@@ -363,7 +368,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match &mut call.state {
             State::Executing if call.blocked => self.ask_recover(id, effects),
-            State::Executing if self.relays.open.contains_key(&id) => {
+            State::Executing | State::Blocking if self.relays.open.contains_key(&id) => {
                 self.relay_ends(id, Outcome::Failed(failure), effects);
             }
             // Not resumed yet, so the handler never passed its roll-forward point.
@@ -382,6 +387,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     pub(super) fn register(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Committing { resume: false };
+        }
+        // Else a failure would be taken for that of a closure, after which the handler goes on.
+        if let Some(transaction) = self.relays.open.get_mut(&id) {
+            transaction.stage = Stage::Completing;
         }
         self.put_registered(id, RedProcess::AutoReply(outcome), effects);
     }

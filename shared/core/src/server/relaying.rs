@@ -186,7 +186,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         }
         if let Outcome::Failed(error) = outcome {
-            if transaction.calls.values().any(OnCall::may_have_effect) {
+            if self.relays.has_effects(id) {
                 return self.turn(id, Course::Failing(error.clone()), Back::Failed(error), effects);
             }
             return self.complete(id, Outcome::Failed(error), effects);
@@ -249,12 +249,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     /// The transaction is through, with this outcome.
     pub(super) fn complete(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
-        if let Some(transaction) = self.relays.open.get_mut(&id) {
-            transaction.stage = Stage::Completing;
-            if matches!(outcome, Outcome::Failed(_)) {
-                // Whatever was called is undone, so there is nothing left to keep.
-                transaction.course = Course::Back;
-            }
+        let transaction = self.relays.open.get_mut(&id).filter(|_| matches!(outcome, Outcome::Failed(_)));
+        if let Some(transaction) = transaction {
+            // Whatever was called is undone, so there is nothing left to keep.
+            transaction.course = Course::Back;
         }
         self.register(id, outcome, effects);
     }
