@@ -192,7 +192,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         match &row.state {
             RowState::Blocked { request } => {
                 self.ring(key.session, row.id.origin);
-                self.open(row.id, key, row.digest, request.clone(), Waiting::default()).blocked = true;
+                let relays = self.relays.open.contains_key(&row.id);
+                let call = self.open(row.id, key, row.digest, request.clone(), Waiting::default());
+                // Such a row does not say whether the call may still be cancelled: its journal is kept as if it may.
+                (call.blocked, call.cancellable) = (true, relays);
                 self.ask_recover(row.id, effects);
             }
             RowState::Relaying { .. } => self.adopt_relaying(key, row, effects),
