@@ -188,6 +188,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             let source = self.sources.entry(key.session.source).or_default();
             source.mark = source.mark.max(mark);
             source.stored = source.stored.max(mark.born);
+            let mark = source.mark;
+            // It may never be news again.
+            self.release(key.session.source, mark, effects);
         }
         if let Some(ring) = self.sessions.get_mut(&key.session)
             && ring.get(key.slot).known == Known::Unknown

@@ -184,6 +184,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             self.adopt(key, &row, effects);
         }
         self.retain_the_rest();
+        for source in self.gone.clone() {
+            self.release(source, Mark { born: Incarnation(u64::MAX), trans: TransId(u64::MAX) }, effects);
+        }
         self.ready_if_decided(effects);
     }
 
