@@ -12,6 +12,7 @@ mod properties;
 mod servers;
 mod service;
 mod setup;
+mod stories;
 mod takeover;
 mod walks;
 mod world;

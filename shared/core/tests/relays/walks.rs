@@ -91,9 +91,10 @@ fn setups() -> impl Strategy<Value = Setup> {
             if services.iter().any(|service| service.enough.is_some()) {
                 services.iter_mut().for_each(|service| service.undo_fails_once = false);
             }
-            // Two transactions that each hold a slot and ask for another one without end wait for each other.
+            // Two transactions that each hold a slot and ask for another one without end wait for each other; so do one and
+            // what is retained for calls above the mark.
             let patient = patient || uncertain;
-            let window = if patient { 64 } else { window };
+            let window = if patient { 512 } else { window };
             Setup {
                 takeovers,
                 zombies,
