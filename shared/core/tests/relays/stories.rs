@@ -1,9 +1,9 @@
 //! What was found in the serving machine, one story each, in as few steps as it takes.
 
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, Session, SlotKey, TransId};
-use palib_core::message::{Outcome, Request};
+use palib_core::message::{CancelEnd, Outcome, Refusal, Request};
 use palib_core::redundancy::{RedProcess, Row, RowState};
-use palib_core::relay::{Journaled, Policy, Position, Served};
+use palib_core::relay::{Course, Journaled, News, Policy, Position, Served, Substitute};
 use palib_core::resend::Pending;
 use palib_core::server::{Asker, Effect, Input, Recovery, Resolution, Server, Settings, Then, Write};
 
@@ -66,16 +66,15 @@ fn blocked() -> (Server<u32>, Vec<Effect<u32>>) {
     promoted(vec![(key(), row)], vec![journaled()])
 }
 
+/// A relay that found a call under way, with this row in its journal.
+fn relaying(policy: Policy, row: Journaled<u32>) -> (Server<u32>, Vec<Effect<u32>>) {
+    let state = RowState::Relaying { request: 7, policy, course: Course::Forward, cancellable: false };
+    promoted(vec![(key(), Row { id: id(CLIENT, 1), digest: 7, state })], vec![row])
+}
+
 /// A relay whose handler has made a call on that was answered, and runs.
 fn running() -> Server<u32> {
-    let state = RowState::Relaying {
-        request: 7,
-        policy: Policy::RollForward,
-        course: palib_core::relay::Course::Forward,
-        cancellable: false,
-    };
-    let row = Row { id: id(CLIENT, 1), digest: 7, state };
-    let (mut server, effects) = promoted(vec![(key(), row)], vec![journaled()]);
+    let (mut server, effects) = relaying(Policy::RollForward, journaled());
     assert!(effects.contains(&Effect::Execute { id: id(CLIENT, 1), body: 7 }));
     let (position, target) = (Position(vec![1]), SERVER);
     feed(&mut server, Input::CallOn { id: id(CLIENT, 1), position, target, body: 71, digest: 71 });
@@ -187,4 +186,59 @@ fn what_is_retained_of_an_alias_that_is_gone_is_released_at_the_promotion() {
     let journal = vec![journaled()];
     feed(&mut server, Input::Promoted { incarnation: Incarnation(2), blocked: vec![], journal });
     assert_eq!(server.retained_len(), 0);
+}
+
+/// A relay that took over asked again for a call whose cancellation had been interrupted by a death. It was told that
+/// the call is cancelled and was done with it, and nobody ever undid it.
+#[test]
+fn a_request_that_finds_an_interrupted_undo_is_refused_when_that_has_ended() {
+    let (mut server, _) = promoted(vec![], vec![]);
+    let (asker, request) = (Asker(1), request(mark(1), true));
+    feed(&mut server, Input::Request { asker, request, digest: 7 });
+    let state = RowState::Undoing(RedProcess::AutoReply(Outcome::Reply(9)));
+    let row = Some(Row { id: id(CLIENT, 1), digest: 7, state });
+    let effects = feed(&mut server, Input::Loaded { key: key(), row, mark: None });
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Undo { interrupted: true, .. })),
+        "{effects:?}"
+    );
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Refuse { .. })), "{effects:?}");
+    feed(&mut server, Input::UndoAtomic { id: id(CLIENT, 1) });
+    let outcome = Some(Outcome::Reply(0));
+    let effects = feed(&mut server, Input::StableCancelled { id: id(CLIENT, 1), outcome });
+    let refusal = Refusal::Cancelled;
+    assert!(effects.contains(&Effect::Refuse { asker, id: id(CLIENT, 1), refusal }), "{effects:?}");
+}
+
+/// The old call of a substitute could not be undone. It was sent again, and the handler waited for an answer that
+/// nobody would give.
+#[test]
+fn a_transaction_turns_back_when_the_old_call_of_a_substitute_cannot_be_undone() {
+    let (mut server, effects) = relaying(Policy::Substitute, Journaled { answer: None, ..journaled() });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::AskSubstitute { .. })));
+    let by = Some(Substitute { target: SERVER, body: 76, cancel_old: true });
+    feed(&mut server, Input::Substituted { id: id(CLIENT, 1), position: Position(vec![1]), by });
+    let news = News::Cancel(CancelEnd::NotUndone(9));
+    let effects = feed(&mut server, Input::News { id: id(RELAY, 1), news });
+    let [Write::PutRow { row, .. }] = commits(&effects)[..] else { panic!("{effects:?}") };
+    assert!(matches!(&row.state, RowState::Relaying { course: Course::Back, .. }));
+}
+
+/// The client died without an outbox, so its mark rose over its call. When another call of it was registered, the row
+/// of the one under way was dropped with its session; the next takeover took the journal for that of a completed call.
+#[test]
+fn the_mark_is_not_stored_over_a_transaction_that_is_under_way() {
+    let mut server = running();
+    let risen = Mark { born: Incarnation(2), trans: TransId(1) };
+    let id = CallId { source: CLIENT, origin: Origin::Incarnation(Incarnation(2)), trans: TransId(1) };
+    let request = Request { id, born: Incarnation(2), ..request(risen, false) };
+    feed(&mut server, Input::Request { asker: Asker(1), request, digest: 7 });
+    let key = SlotKey::of(Session { source: CLIENT, born: Incarnation(2) }, TransId(1), 4);
+    feed(&mut server, Input::Loaded { key, row: None, mark: None });
+    let effects = feed(&mut server, Input::Returned { id, outcome: Outcome::Reply(9) });
+    let stored = commits(&effects).into_iter().find_map(|write| match write {
+        Write::PutMark { mark, .. } => Some(mark.born),
+        _ => None,
+    });
+    assert!(stored.is_none_or(|born| born <= Incarnation(1)), "{effects:?}");
 }
