@@ -509,3 +509,12 @@ fn the_targets_of_held_calls_are_told_the_mark_although_nothing_was_sent_to_them
     bench.feed(Input::Settled { id: id(1, 8) });
     assert_eq!(bench.later(MARK), [push(ACTIVE, mark(2, 1))]);
 }
+
+/// Its predecessor had settled all calls and died before it told so: what targets retain would have stayed for ever.
+#[test]
+fn whoever_takes_over_tells_the_mark_to_everybody_once() {
+    let mut bench = Bench::backup(IdForm::Incarnation);
+    assert_eq!(bench.promote(2, vec![]), []);
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(2, 1))]);
+    assert_eq!(bench.later(MARK), []);
+}
