@@ -469,7 +469,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             return;
         }
         let news = route != known.route;
-        if route.incarnation > known.route.incarnation {
+        if news && route.port.is_some() {
             let due = Nanos(now.0.saturating_add(self.settings.mark_after.0));
             self.marks.tell_anew(target, due, &mut self.timers);
         }

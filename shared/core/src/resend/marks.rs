@@ -65,9 +65,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             if *told >= mark || busy.contains(&target) {
                 continue;
             }
-            *told = mark;
             // With no route it is told to nobody: whoever comes into service is told anew.
             if let Some(port) = self.targets.get(&target).and_then(|known| known.route.port) {
+                *told = mark;
                 effects.push(Effect::SendMark { port, target, mark });
             }
         }
