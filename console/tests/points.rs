@@ -45,7 +45,7 @@ active = "counter-1"
 /// Runs a cluster with a point armed each so many milliseconds, and sees that each has fired, was measured and has
 /// spoiled nothing. Other defects may stand before them.
 fn kill_at_each(site: &Site, file: &str, every_ms: u64, defects: &[&str]) -> Value {
-    let seconds = format!("{}ms", 1_000 + every_ms * defects.len() as u64);
+    let seconds = format!("{}ms", 3_000 + every_ms * defects.len() as u64);
     let mut arguments = vec!["run".to_owned(), file.to_owned(), "--for".to_owned(), seconds];
     for (number, defect) in (0..).zip(defects) {
         for part in defect.split(" and ") {
