@@ -1,4 +1,4 @@
-use palib::control::What;
+use palib::control::{OperatorRequest, What};
 use proptest::prelude::*;
 
 use super::stage::{Stage, counter_row};
@@ -52,6 +52,42 @@ fn a_hang_stays_in_the_ledger_until_it_is_healed_or_its_process_dies() {
     assert_eq!(fold(&healed).active_defects().count(), 0);
     stage.say("ftm", What::Exited { name: "counter-1".into(), pid: 1, how: "SIGKILL".into(), ordered: true });
     assert_eq!(fold(&stage).active_defects().count(), 0);
+}
+
+#[test]
+fn an_armed_point_counts_until_it_has_fired_or_was_disarmed() {
+    let mut stage = Stage::counter();
+    let spec = "kill counter@after-block".to_owned();
+    stage.say("ftm", What::Armed { id: "P1".into(), spec: spec.clone() });
+    let world = fold(&stage);
+    assert_eq!((world.active_defects().count(), world.defects[0].state()), (1, DefectState::Armed));
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Disarm { id: "P1".into() }));
+    let mut disarmed = stage.clone();
+    disarmed.say("ftm", What::Disarmed { id: "P1".into() });
+    assert_eq!(fold(&disarmed).defects[0].state(), DefectState::Healed);
+    stage.say("ftm", What::Defect { id: "P1".into(), spec });
+    let world = fold(&stage);
+    assert_eq!((world.defects.len(), world.defects[0].state()), (1, DefectState::Fired));
+    assert_eq!(world.active_defects().count(), 0);
+}
+
+#[test]
+fn who_waits_at_a_point_can_be_let_go_on_and_is_up_again() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Armed { id: "P1".into(), spec: "pause counter@after-commit".into() });
+    stage
+        .say("ftm", What::Paused { name: "counter-1".into(), point: "after-commit".into(), id: "P1".into() });
+    let world = fold(&stage);
+    assert_eq!(world.defects[0].state(), DefectState::Active);
+    assert_eq!(world.processes["counter-1"].life, Life::Paused);
+    assert_eq!(world.processes["counter-1"].why, "paused at after-commit (P1)");
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Resume { process: "counter-1".into() }));
+    stage.say("ftm", What::Healed { id: "P1".into() });
+    let world = fold(&stage);
+    assert_eq!(
+        (world.defects[0].state(), world.processes["counter-1"].life),
+        (DefectState::Healed, Life::Up)
+    );
 }
 
 #[test]
