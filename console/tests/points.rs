@@ -28,6 +28,26 @@ members = 2
 options = { target = "relay", service = "sums", rate = 0, callers = 4, keys = 4 }
 "#;
 
+/// A relay whose takeovers go on, under 64 calls at a time.
+const FORWARD: &str = r#"
+name = "forward"
+
+[aliases.counter]
+kind = "counter"
+members = 2
+options = { work = "20ms" }
+
+[aliases.relay]
+kind = "relay"
+members = 2
+options = { to = "counter" }
+
+[aliases.caller]
+kind = "caller"
+members = 2
+options = { target = "relay", service = "counter", rate = 0, callers = 64 }
+"#;
+
 /// Nobody calls here but the operator.
 const STILL: &str = r#"
 name = "still"
@@ -145,6 +165,26 @@ fn a_relay_that_rolls_back_may_die_at_each_of_its_points() {
         "kill relay@after-answer#5 and kill counter@after-undo",
         "kill relay@after-answer#6 and kill counter@before-tombstone",
         "kill relay@after-answer#7 and kill counter@after-tombstone",
+    ];
+    kill_at_each(&site, &file, 1_000, &points);
+}
+
+/// The steps of the patent's Figs 17 and 18: #1 mes X comes, #2 both ids and mes Y are written, #3 mes Y is sent, #4 res
+/// Y comes, #5 res X is registered, #6 it is sent.
+#[test]
+fn a_relay_may_die_at_each_step_of_figure_17() {
+    let site = Site::new();
+    let file = site.file("forward.toml", FORWARD);
+    let points = [
+        "kill relay@after-receive#9",
+        "kill relay@before-journal#9",
+        "kill relay@after-journal#9",
+        "kill relay@after-call-on#9",
+        "kill relay@after-answer#9",
+        "kill relay@before-complete#9",
+        "kill relay@after-complete#9",
+        "kill relay@before-reply#9",
+        "kill relay@after-reply#9",
     ];
     kill_at_each(&site, &file, 1_000, &points);
 }
