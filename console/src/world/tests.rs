@@ -328,6 +328,39 @@ fn targets_that_may_stand_for_one_another_are_judged_together() {
     assert_eq!(names, ["a|b", "c|d"]);
 }
 
+/// A storm over substitutes was called doubled: main was read before an effect was undone there, and spare after it
+/// was done there instead.
+#[test]
+fn an_effect_that_moves_to_a_substitute_between_two_readings_is_not_doubled() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Alias { row: relay_row() });
+    for (name, alias_id) in [("main", 4), ("spare", 5)] {
+        let mut row = AliasRow { alias: name.into(), alias_id, ..counter_row(1, false) };
+        for member in &mut row.members {
+            member.process = member.process.replace("counter", name);
+        }
+        stage.say("ftm", What::Alias { row });
+    }
+    stage.wait(50).measure("main-1", "main", &[("effects", 3), ("undone", 0)]);
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 3), ("undone", 0)]);
+    stage.wait(50).measure(
+        "relay-1",
+        "relay",
+        &[("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)],
+    );
+    stage.wait(50).measure("caller-1", "caller", &[("issued:relay", 3), ("acked:relay", 3)]);
+    let verdict = fold(&stage).verdict();
+    assert!(verdict.is_measured() && verdict.is_clean(), "{verdict:?}");
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 4), ("undone", 0)]);
+    stage.wait(50).measure(
+        "relay-1",
+        "relay",
+        &[("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)],
+    );
+    stage.wait(50).measure("caller-1", "caller", &[("issued:relay", 3), ("acked:relay", 3)]);
+    assert_eq!(fold(&stage).verdict().doubled, 1, "one place alone can have too many");
+}
+
 #[test]
 fn what_became_of_transactions_is_counted_by_alias() {
     use crate::cluster::{Facts as _, Measure};
