@@ -14,4 +14,5 @@ pub mod message;
 pub mod redundancy;
 pub mod resend;
 pub mod server;
+mod table;
 mod uncompared;

@@ -1,5 +1,6 @@
 //! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
 
+mod calls;
 mod machine;
 mod slots;
 mod view;

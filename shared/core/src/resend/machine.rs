@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::calls::Calls;
 use super::slots::Slots;
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
 use crate::ids::{AliasId, CallId, IdForm, Incarnation, Mark, Nanos, Origin, PortId, TRANS_GRANT, TransId};
@@ -26,8 +27,7 @@ pub struct Caller<B> {
     trans: TransId,
     trans_last: TransId,
     slots: Slots,
-    /// In the order of the mark, so that the first is what holds the mark down.
-    pub(super) calls: BTreeMap<Mark, Open<B>>,
+    pub(super) calls: Calls<B>,
     /// Under which incarnation the ids with this port were given.
     borns: BTreeMap<PortId, Incarnation>,
     targets: BTreeMap<AliasId, Target>,
@@ -99,7 +99,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             trans: TransId::default(),
             trans_last: TransId::default(),
             slots: Slots::new(settings.window),
-            calls: BTreeMap::new(),
+            calls: Calls::new(),
             borns: BTreeMap::new(),
             targets: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -146,7 +146,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     #[must_use]
     pub fn mark(&self) -> Mark {
         let next = Mark { born: self.incarnation, trans: TransId(self.trans.0 + 1) };
-        self.calls.first_key_value().map_or(next, |(first, _)| *first)
+        self.calls.first().unwrap_or(next)
     }
 
     /// Whether this member calls for its alias.
@@ -262,7 +262,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     /// The call may be sent from now on.
     fn start(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         open.state = State::Waiting;
         let target = open.call.target;
         self.targets.entry(target).or_default().waiting += 1;
@@ -272,7 +272,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// Sends a call to where its target is thought to be, or asks where that is.
     fn send(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
         let mark = self.mark();
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         let target = open.call.target;
         let Some(port) = self.targets.get(&target).and_then(|target| target.route.port) else {
             return self.inquire(now, target, effects);
@@ -298,7 +298,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn stable(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
-        match self.calls.get(&key).map(|open| &open.state) {
+        match self.calls.get(key).map(|open| &open.state) {
             Some(State::Putting) => self.start(now, key, effects),
             Some(State::Dropping) => self.done(key),
             _ => {}
@@ -306,7 +306,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     }
 
     fn done(&mut self, key: Mark) {
-        self.calls.remove(&key);
+        self.calls.remove(key);
         if key.born == self.incarnation {
             self.slots.release(key.trans);
         }
@@ -321,7 +321,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// Ends the waiting for a call. False if it was not waited for: the message came twice, or far too late.
     fn end(&mut self, id: CallId, state: State<B>) -> bool {
         let Some(key) = self.key(id) else { return false };
-        let Some(open) = self.calls.get_mut(&key).filter(|open| open.state == State::Waiting) else {
+        let Some(open) = self.calls.get_mut(key).filter(|open| open.state == State::Waiting) else {
             return false;
         };
         open.state = state;
@@ -346,7 +346,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         effects: &mut Vec<Effect<B>>,
     ) {
         let Some(key) = self.key(id) else { return };
-        let Some(open) = self.calls.get_mut(&key).filter(|open| open.state == State::Waiting) else { return };
+        let Some(open) = self.calls.get_mut(key).filter(|open| open.state == State::Waiting) else { return };
         let target = open.call.target;
         match refusal {
             // An alias may be unknown for a moment in a process that has just become its member.
@@ -369,7 +369,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn consumed(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         if !matches!(open.state, State::Answered(_) | State::Refused(_)) {
             return;
         }
@@ -383,7 +383,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn wait(&mut self, id: CallId, deadline: Option<Nanos>, effects: &mut Vec<Effect<B>>) {
         let key = self.key(id);
-        let open = key.and_then(|key| Some((key, self.calls.get_mut(&key)?)));
+        let open = key.and_then(|key| Some((key, self.calls.get_mut(key)?)));
         match open.map(|(key, open)| (key, open.state.clone(), open)) {
             None | Some((_, State::Dropping, _)) => effects.push(Effect::NotPending { id }),
             Some((_, State::Answered(outcome), _)) => effects.push(Effect::Deliver { id, outcome }),
@@ -418,7 +418,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn send_all(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
         let waiting = |open: &Open<B>| open.call.target == target && open.state == State::Waiting;
-        let keys: Vec<_> = self.calls.iter().filter(|(_, open)| waiting(open)).map(|(key, _)| *key).collect();
+        let keys: Vec<_> = self.calls.iter().filter(|(_, open)| waiting(open)).map(|(key, _)| key).collect();
         for key in keys {
             self.send(now, key, effects);
         }
@@ -465,7 +465,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                 }
             }
             Timer::Resend(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
+                let Some(open) = self.calls.get_mut(key) else { return };
                 open.resend = None;
                 let target = open.call.target;
                 self.send(now, key, effects);
@@ -473,7 +473,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                 self.inquire(now, target, effects);
             }
             Timer::Deadline(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
+                let Some(open) = self.calls.get_mut(key) else { return };
                 open.deadline = None;
                 effects.push(Effect::DeadlinePassed { id: open.call.id });
             }

@@ -9,6 +9,7 @@ use super::{Asker, Effect, Input, Note, Recovery, Resolution, Then, Write};
 use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey};
 use crate::message::{Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
+use crate::table::Table;
 use crate::uncompared::Uncompared;
 
 /// What a server is for, and what bounds it.
@@ -40,7 +41,7 @@ pub struct Server<B> {
     pub(super) incarnation: Incarnation,
     pub(super) sources: BTreeMap<AliasId, Source>,
     pub(super) sessions: BTreeMap<Session, Ring>,
-    pub(super) calls: BTreeMap<CallId, Open<B>>,
+    pub(super) calls: Table<CallId, Open<B>>,
     /// Requests that wait for a row to be loaded.
     pub(super) loads: BTreeMap<SlotKey, Vec<Held<B>>>,
     /// Requests that came before the member was ready.
@@ -101,7 +102,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             incarnation: Incarnation::default(),
             sources: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Table::new(),
             loads: BTreeMap::new(),
             early: Vec::new(),
             held: 0,
