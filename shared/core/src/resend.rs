@@ -2,6 +2,7 @@
 
 mod calls;
 mod machine;
+mod resends;
 mod slots;
 mod view;
 

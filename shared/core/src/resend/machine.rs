@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::calls::Calls;
+use super::resends::Resends;
 use super::slots::Slots;
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
 use crate::ids::{AliasId, CallId, IdForm, Incarnation, Mark, Nanos, Origin, PortId, TRANS_GRANT, TransId};
@@ -32,6 +33,7 @@ pub struct Caller<B> {
     borns: BTreeMap<PortId, Incarnation>,
     targets: BTreeMap<AliasId, Target>,
     timers: BTreeSet<(Nanos, Timer)>,
+    resends: Resends,
 }
 
 /// Whether this member calls for its alias.
@@ -83,7 +85,6 @@ struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     Inquire(AliasId),
-    Resend(Mark),
     Deadline(Mark),
 }
 
@@ -103,6 +104,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             borns: BTreeMap::new(),
             targets: BTreeMap::new(),
             timers: BTreeSet::new(),
+            resends: Resends::default(),
         }
     }
 
@@ -132,6 +134,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             Input::Fenced => {
                 self.phase = Phase::Fenced;
                 self.timers.clear();
+                self.resends = Resends::default();
             }
         }
     }
@@ -139,7 +142,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// When [`Input::Tick`] is due, if ever.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Nanos> {
-        self.timers.first().map(|(due, _)| *due)
+        self.timers.first().map(|(due, _)| *due).into_iter().chain(self.resends.next()).min()
     }
 
     /// Below this all calls are done. It goes with every request.
@@ -282,7 +285,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         effects.push(Effect::Send { port, request: Request { id, born, target, mark, attempt, body } });
         open.attempt.0 = attempt.saturating_add(1);
         let due = now.0.saturating_add(self.settings.resend_after.0);
-        set_timer(&mut self.timers, &mut open.resend, Some(Nanos(due)), Timer::Resend(key));
+        self.resends.set(&mut open.resend, Some(Nanos(due)));
     }
 
     /// Asks the PAM, but not more often than the settings say: an answer that helps nothing is as quick as any.
@@ -325,7 +328,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             return false;
         };
         open.state = state;
-        set_timer(&mut self.timers, &mut open.resend, None, Timer::Resend(key));
+        self.resends.set(&mut open.resend, None);
         set_timer(&mut self.timers, &mut open.deadline, None, Timer::Deadline(key));
         let target = open.call.target;
         if let Some(known) = self.targets.get_mut(&target) {
@@ -353,7 +356,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             Refusal::NotInService | Refusal::UnknownAlias => self.port_fails(now, target, port, effects),
             Refusal::Busy | Refusal::WindowExceeded => {
                 let due = Nanos(now.0.saturating_add(self.settings.resend_after.0 / 4));
-                set_timer(&mut self.timers, &mut open.resend, Some(due), Timer::Resend(key));
+                self.resends.set(&mut open.resend, Some(due));
             }
             Refusal::Stale
             | Refusal::DifferentBody
@@ -454,6 +457,25 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         for timer in fired {
             self.fire(now, timer, effects);
         }
+        if self.resends.next().is_some_and(|due| due <= now) {
+            self.send_due(now, effects);
+        }
+    }
+
+    /// Sends again what is due. All calls are looked at, but as seldom as one of them is due: under load every
+    /// call is set a time and nearly none comes to it, and an order of them would cost each call more.
+    fn send_due(&mut self, now: Nanos, effects: &mut Vec<Effect<B>>) {
+        let dues = self.calls.iter().filter_map(|(key, open)| Some((key, open.resend?)));
+        let (due, later): (Vec<_>, Vec<_>) = dues.partition(|(_, due)| *due <= now);
+        self.resends.look_again(later.iter().map(|(_, due)| *due).min());
+        for (key, _) in due {
+            let Some(open) = self.calls.get_mut(key) else { continue };
+            self.resends.set(&mut open.resend, None);
+            let target = open.call.target;
+            self.send(now, key, effects);
+            // The push of a new route may have been lost.
+            self.inquire(now, target, effects);
+        }
     }
 
     fn fire(&mut self, now: Nanos, timer: Timer, effects: &mut Vec<Effect<B>>) {
@@ -463,14 +485,6 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                     known.timer = None;
                     self.inquire(now, target, effects);
                 }
-            }
-            Timer::Resend(key) => {
-                let Some(open) = self.calls.get_mut(key) else { return };
-                open.resend = None;
-                let target = open.call.target;
-                self.send(now, key, effects);
-                // The push of a new route may have been lost.
-                self.inquire(now, target, effects);
             }
             Timer::Deadline(key) => {
                 let Some(open) = self.calls.get_mut(key) else { return };
