@@ -1,6 +1,6 @@
 //! The calling side of one alias in this process: feeds the protocol's caller machine and does what it says.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::control::{AliasStats, ToFtm};
+use crate::hashing::NumberMap;
 use crate::limits::{BODY_BYTES_MAX, WINDOW};
 use crate::process::Shared;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
@@ -48,8 +49,8 @@ pub(crate) struct CallSide {
 
 struct State {
     core: Caller<Bytes>,
-    waits: HashMap<CallId, oneshot::Sender<Arrival>>,
-    consumed: HashMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
+    waits: NumberMap<CallId, oneshot::Sender<Arrival>>,
+    consumed: NumberMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
     /// What the next outbox write takes along into its transaction.
     rider: Option<AtomicClosure>,
     started: Option<Result<CallId, Rejection>>,
@@ -90,8 +91,8 @@ impl CallSide {
         };
         let state = State {
             core: Caller::new(settings),
-            waits: HashMap::new(),
-            consumed: HashMap::new(),
+            waits: NumberMap::default(),
+            consumed: NumberMap::default(),
             rider: None,
             started: None,
             targets: Vec::new(),
@@ -152,8 +153,6 @@ impl CallSide {
             Some(Ok(id)) => {
                 let (tell, arrival) = oneshot::channel();
                 state.waits.insert(id, tell);
-                drop(state);
-                self.busy.notify_one();
                 Ok(Started { id, invoked_ns: invoked.0, arrival })
             }
             Some(Err(reason)) => Err(Error::Rejected(reason)),
@@ -274,14 +273,24 @@ impl CallSide {
     }
 
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
-        state.todo.push_back(input);
-        while let Some(input) = state.todo.pop_front() {
+        let idle = state.core.next_wakeup().is_none();
+        // Nearly always there is nothing before it, and nothing that follows from it.
+        let mut next = Some(input);
+        if !state.todo.is_empty() {
+            state.todo.extend(next.take());
+            next = state.todo.pop_front();
+        }
+        while let Some(input) = next {
             let mut effects = std::mem::take(&mut state.effects);
             state.core.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 self.perform(state, now, effect);
             }
             state.effects = effects;
+            next = state.todo.pop_front();
+        }
+        if idle && state.core.next_wakeup().is_some() {
+            self.busy.notify_one();
         }
     }
 

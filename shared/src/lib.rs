@@ -34,6 +34,7 @@ pub mod clock;
 pub mod control;
 mod directory;
 mod error;
+mod hashing;
 mod inspect;
 pub mod limits;
 mod links;

@@ -10,6 +10,7 @@ use palib_core::message::{Message, Refusal, Request};
 use parking_lot::Mutex;
 
 use crate::control::{OPERATOR_ALIAS, What};
+use crate::hashing::NumberMap;
 use crate::process::Shared;
 use crate::tls::Role;
 use crate::transport::Link;
@@ -115,7 +116,7 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
 }
 
 async fn serve_link(shared: Arc<Shared>, link: Link) {
-    let mut rights = Rights { sources: HashMap::new() };
+    let mut rights = Rights { sources: NumberMap::default() };
     let mut frames = Vec::new();
     let mut requests: Vec<Request<Bytes>> = Vec::new();
     while link.receive(&mut frames).await.is_ok() {
@@ -143,7 +144,7 @@ async fn serve_link(shared: Arc<Shared>, link: Link) {
 
 /// For which source aliases the holder of a link's certificate may speak (R42), remembered per link.
 struct Rights {
-    sources: HashMap<AliasId, bool>,
+    sources: NumberMap<AliasId, bool>,
 }
 
 impl Rights {

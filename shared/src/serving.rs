@@ -4,7 +4,7 @@ mod handlers;
 mod inbox;
 mod operator;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::call::Waited;
 use crate::client::rider;
 use crate::clock;
 use crate::control::{AliasStats, InDoubtDecision, TableRow, TakeoverTiming, What};
+use crate::hashing::NumberMap;
 use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
 use crate::process::Shared;
 use crate::service::Service;
@@ -69,10 +70,10 @@ pub(crate) struct ServeSide<S> {
 
 struct State {
     core: Server<Bytes>,
-    links: HashMap<u64, Link>,
+    links: NumberMap<u64, Link>,
     /// Requests that were not looked at yet, in the order they came.
     inbox: VecDeque<(Asker, Request<Bytes>)>,
-    waits: HashMap<CallId, oneshot::Sender<Waited>>,
+    waits: NumberMap<CallId, oneshot::Sender<Waited>>,
     /// The closure of the `Atomic` input that is being handled.
     closure: Option<AtomicClosure>,
     /// What is to be committed and was not submitted yet.
@@ -101,9 +102,9 @@ impl<S: Service> ServeSide<S> {
                 sessions_max: SESSIONS_REMEMBERED_MAX,
                 calls_max: REQUESTS_IN_HAND_MAX,
             }),
-            links: HashMap::new(),
+            links: NumberMap::default(),
             inbox: VecDeque::new(),
-            waits: HashMap::new(),
+            waits: NumberMap::default(),
             closure: None,
             jobs: Vec::new(),
             ready: None,
@@ -140,14 +141,20 @@ impl<S: Service> ServeSide<S> {
     }
 
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
-        state.todo.push_back(input);
-        while let Some(input) = state.todo.pop_front() {
+        // Nearly always there is nothing before it, and nothing that follows from it.
+        let mut next = Some(input);
+        if !state.todo.is_empty() {
+            state.todo.extend(next.take());
+            next = state.todo.pop_front();
+        }
+        while let Some(input) = next {
             let mut effects = std::mem::take(&mut state.effects);
             state.core.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 self.perform(state, effect);
             }
             state.effects = effects;
+            next = state.todo.pop_front();
         }
     }
 
