@@ -17,6 +17,7 @@ use crate::hashing::NumberMap;
 use crate::limits::{BODY_BYTES_MAX, WINDOW};
 use crate::process::Shared;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
+use crate::transport::Link;
 use crate::{Area, Error, Result, clock};
 
 /// A request that got no answer for so long is sent again, although nothing told that it was lost. Long enough
@@ -55,8 +56,12 @@ struct State {
     rider: Option<AtomicClosure>,
     started: Option<Result<CallId, Rejection>>,
     targets: Vec<AliasId>,
+    /// The link on which the last request went, and to which port: the next one goes the same way.
+    way: Option<(PortId, Link)>,
     resent: u64,
     token: u64,
+    /// When the machine was last fed.
+    now: Nanos,
     todo: VecDeque<Input<Bytes>>,
     effects: Vec<Effect<Bytes>>,
 }
@@ -96,8 +101,10 @@ impl CallSide {
             rider: None,
             started: None,
             targets: Vec::new(),
+            way: None,
             resent: 0,
             token: 0,
+            now: Nanos::default(),
             todo: VecDeque::new(),
             effects: Vec::new(),
         };
@@ -200,7 +207,9 @@ impl CallSide {
             let writes = vec![AreaWrite::App(run)];
             self.area.store.submit(Job { incarnation: self.incarnation, writes, token: Token::Outbox(id) });
         }
-        self.feed(&mut state, Input::Consumed { id });
+        // It sets no time, so it is not worth a look at the clock.
+        let now = state.now;
+        self.feed_at(&mut state, now, Input::Consumed { id });
         state.rider = None;
         Ok(told)
     }
@@ -273,6 +282,7 @@ impl CallSide {
     }
 
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
+        state.now = now;
         let idle = state.core.next_wakeup().is_none();
         // Nearly always there is nothing before it, and nothing that follows from it.
         let mut next = Some(input);
@@ -312,7 +322,7 @@ impl CallSide {
                     state.resent += 1;
                 }
                 self.trace_sending(state, &request, port);
-                if !self.shared.send(port, Message::Request(request)) {
+                if !self.send(state, port, Message::Request(request)) {
                     state.todo.push_back(Input::PortGone { port });
                 }
             }
@@ -328,6 +338,19 @@ impl CallSide {
             // Whoever waits learns it because the sender of the arrival is dropped.
             Effect::NotPending { id } => drop(state.waits.remove(&id)),
         }
+    }
+
+    /// Sends a request to a port. False if the port is not known or its link is broken.
+    fn send(&self, state: &mut State, port: PortId, request: Message<Bytes>) -> bool {
+        if let Some((to, link)) = &state.way
+            && *to == port
+            && link.send_message(&request).is_ok()
+        {
+            return true;
+        }
+        let address = self.shared.directory.address(port);
+        state.way = address.and_then(|address| Some((port, self.shared.links.open_link(address)?)));
+        self.shared.send(port, request)
     }
 
     fn trace_sending(&self, state: &State, request: &Request<Bytes>, port: PortId) {

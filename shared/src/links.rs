@@ -46,6 +46,14 @@ impl Links {
         }
     }
 
+    /// The link to an address, if it is open.
+    pub(crate) fn open_link(&self, address: SocketAddr) -> Option<Link> {
+        match self.slots.lock().get(&address) {
+            Some(Slot::Open(link)) => Some(link.clone()),
+            _ => None,
+        }
+    }
+
     /// Opens a link if there is none, so that it is warm when it is needed.
     pub(crate) fn warm(&self, shared: &Arc<Shared>, address: SocketAddr) {
         let mut slots = self.slots.lock();

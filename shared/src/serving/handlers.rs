@@ -28,7 +28,7 @@ impl<S: Service> ServeSide<S> {
                 Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
                 Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
             };
-            me.feed(&mut me.state.lock(), input);
+            me.feed_soon(&mut me.state.lock(), input);
         });
     }
 
@@ -94,7 +94,7 @@ impl<S: Service> CallHome for ServeSide<S> {
         let mut state = self.state.lock();
         let told = self.wait_for(&mut state, id);
         state.closure = Some(run);
-        self.feed(&mut state, Input::Atomic { id });
+        self.feed_soon(&mut state, Input::Atomic { id });
         if state.closure.take().is_some() {
             // The machine asked for no commit: the call has an outcome already. The handler gets an error.
             state.waits.remove(&id);
