@@ -1,6 +1,7 @@
 //! The server side of one alias in this process: feeds the protocol's server machine and does what it says.
 
 mod handlers;
+mod hands;
 mod inbox;
 mod operator;
 
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
+use self::hands::Hands;
 use crate::call::Waited;
 use crate::client::rider;
 use crate::clock;
@@ -66,6 +68,8 @@ pub(crate) struct ServeSide<S> {
     state: Mutex<State>,
     /// Told when there is something to do for [`work`].
     work: Arc<Notify>,
+    /// Tells one of the hands that are free that there is a call to execute.
+    errand: Arc<Notify>,
 }
 
 struct State {
@@ -74,6 +78,7 @@ struct State {
     /// Requests that were not looked at yet, in the order they came.
     inbox: VecDeque<(Asker, Request<Bytes>)>,
     waits: NumberMap<CallId, oneshot::Sender<Waited>>,
+    hands: Hands,
     /// The closure of the `Atomic` input that is being handled.
     closure: Option<AtomicClosure>,
     /// What is to be committed and was not submitted yet.
@@ -107,6 +112,7 @@ impl<S: Service> ServeSide<S> {
             links: NumberMap::default(),
             inbox: VecDeque::new(),
             waits: NumberMap::default(),
+            hands: Hands::default(),
             closure: None,
             jobs: Vec::new(),
             ready: None,
@@ -128,6 +134,7 @@ impl<S: Service> ServeSide<S> {
             runtime,
             state: Mutex::new(state),
             work: Arc::default(),
+            errand: Arc::default(),
         });
         side.runtime.spawn(inbox::work(side.me.clone(), side.work.clone()));
         side
@@ -176,7 +183,7 @@ impl<S: Service> ServeSide<S> {
                 Ok((row, mark)) => state.todo.push_back(Input::Loaded { key, row, mark }),
                 Err(error) => end_process(&self.alias_name, &error),
             },
-            Effect::Execute { id, body } => self.execute(id, body),
+            Effect::Execute { id, body } => self.execute(state, id, body),
             Effect::CallHandler { id, index, arg, request } => self.call_handler(id, index, arg, request),
             Effect::Recover { id, request } => self.recover(id, request),
             Effect::Resume { id } => {

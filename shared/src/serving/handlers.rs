@@ -18,20 +18,6 @@ use crate::service::{InDoubt, Service, outcome_of};
 use crate::stable::AtomicClosure;
 
 impl<S: Service> ServeSide<S> {
-    pub(super) fn execute(&self, id: CallId, body: Bytes) {
-        self.shared.trace_executing(id, &self.alias_name);
-        let me = self.me();
-        self.runtime.spawn(async move {
-            let call = Call { home: me.clone(), id, body };
-            let ended = AssertUnwindSafe(me.service.handle(call)).catch_unwind().await;
-            let input = match ended {
-                Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
-                Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
-            };
-            me.feed_soon(&mut me.state.lock(), input);
-        });
-    }
-
     pub(super) fn call_handler(&self, id: CallId, index: u16, arg: Bytes, request: Bytes) {
         self.shared.trace.push(What::RedundancyFound {
             call: self.shared.directory.id_text(id),
@@ -117,7 +103,7 @@ impl<S: Service> CallHome for ServeSide<S> {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text =
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
