@@ -112,10 +112,10 @@ async fn a_peer_of_another_version_is_told_both_versions() {
     let (mut send, _receive) = soon(connection.open_bi()).await.expect("opened");
     send.write_all(b"palib\x02\x01").await.expect("written");
     let error = soon(connection.closed()).await.to_string();
-    assert!(error.contains("different versions of palib's protocol, 1 and 258"), "{error}");
+    assert!(error.contains("different versions of palib's protocol, 2 and 258"), "{error}");
     let who = soon(refused.recv()).await.expect("it was told");
     assert_eq!(who.peer, Some(Grant::operator()));
-    assert!(who.reason.contains("1 and 258"), "{}", who.reason);
+    assert!(who.reason.contains("2 and 258"), "{}", who.reason);
     accepting.abort();
 }
 
@@ -132,7 +132,7 @@ async fn a_server_of_another_version_is_refused_with_both_versions() {
         connection.closed().await;
     });
     let error = soon(endpoint(&authority, &Grant::operator()).connect(address)).await.expect_err("refused");
-    assert!(error.to_string().contains("different versions of palib's protocol, 1 and 3"), "{error}");
+    assert!(error.to_string().contains("different versions of palib's protocol, 2 and 3"), "{error}");
 }
 
 /// What a link says that got these bytes from a peer with a good certificate, and what the peer is told.
@@ -143,7 +143,7 @@ async fn after(bytes: &[u8]) -> (String, String) {
     let peer = bare(&identity(&authority, &Grant::process("caller-1", ["caller"])));
     let connection = soon(peer.connect(address, SERVER_NAME).expect("tried")).await.expect("connected");
     let (mut send, _receive) = soon(connection.open_bi()).await.expect("opened");
-    send.write_all(b"palib\x01\x00").await.expect("written");
+    send.write_all(b"palib\x02\x00").await.expect("written");
     let (link, _server) = soon(accepting).await.expect("no panic");
     send.write_all(bytes).await.expect("written");
     send.finish().expect("open");

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use palib::core::ids::{AliasId, CallId, Incarnation, Mark, Origin, PortId, TransId};
-use palib::core::message::{Message, Outcome, Refusal, Request};
+use palib::core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 use palib::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 use palib::wire::{Decoder, Frame, WireError, encode_control, encode_message};
 use proptest::prelude::*;
@@ -42,17 +42,29 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     ])
 }
 
+fn mark() -> impl Strategy<Value = Mark> {
+    any::<(u64, u64)>().prop_map(|(born, trans)| Mark { born: Incarnation(born), trans: TransId(trans) })
+}
+
 fn request() -> impl Strategy<Value = Request<Bytes>> {
-    (id(), any::<u64>(), any::<u32>(), any::<(u64, u64)>(), any::<u32>(), body()).prop_map(
-        |(id, born, target, mark, attempt, body)| Request {
+    (id(), any::<u64>(), any::<u32>(), mark(), any::<u32>(), any::<bool>(), body()).prop_map(
+        |(id, born, target, mark, attempt, cancellable, body)| Request {
             id,
             born: Incarnation(born),
             target: AliasId(target),
-            mark: Mark { born: Incarnation(mark.0), trans: TransId(mark.1) },
+            mark,
             attempt,
+            cancellable,
             body,
         },
     )
+}
+
+fn cancel_end() -> impl Strategy<Value = CancelEnd<Bytes>> {
+    prop_oneof![
+        any::<bool>().prop_map(|undone| CancelEnd::Cancelled { undone }),
+        body().prop_map(CancelEnd::NotUndone),
+    ]
 }
 
 fn message() -> impl Strategy<Value = Message<Bytes>> {
@@ -66,6 +78,12 @@ fn message() -> impl Strategy<Value = Message<Bytes>> {
             }
         }),
         (id(), refusal()).prop_map(|(id, refusal)| Message::Refused { id, refusal }),
+        request().prop_map(Message::Cancel),
+        (id(), cancel_end()).prop_map(|(id, end)| Message::CancelEnded { id, end }),
+        (any::<u32>(), any::<u32>(), mark()).prop_map(|(source, target, mark)| {
+            let (source, target) = (AliasId(source), AliasId(target));
+            Message::Mark { source, target, mark }
+        }),
     ]
 }
 
@@ -117,7 +135,7 @@ proptest! {
 
     #[test]
     fn a_frame_with_garbage_inside_is_an_error_or_a_frame(
-        kind in 0_u8..8, bytes in proptest::collection::vec(any::<u8>(), 0..90),
+        kind in 0_u8..12, bytes in proptest::collection::vec(any::<u8>(), 0..90),
     ) {
         let mut frame = (bytes.len() as u32 + 1).to_le_bytes().to_vec();
         frame.push(kind);
@@ -158,7 +176,7 @@ fn each_mistake_in_a_frame_is_named() {
     };
     assert_eq!(error_of(raw(0, &[])), "an empty frame");
     assert_eq!(error_of(raw(1, &[77])), "unknown frame kind 77");
-    assert_eq!(error_of(raw(2, &[1, 0])), "a frame of kind 1 has 1 bytes where its header needs 53");
+    assert_eq!(error_of(raw(2, &[1, 0])), "a frame of kind 1 has 1 bytes where its header needs 54");
     assert_eq!(error_of(with(9, 7)), "field `form of id` of a frame of kind 4 has the impossible value 7");
     assert_eq!(
         error_of(with(15, 1)),
@@ -167,6 +185,55 @@ fn each_mistake_in_a_frame_is_named() {
     assert_eq!(error_of(with(26, 0)), "field `refusal` of a frame of kind 4 has the impossible value 0");
     let long = [&24_u32.to_le_bytes(), &refused[4..], &[0]].concat();
     assert_eq!(error_of(Bytes::from(long)), "a frame of kind 4 has 1 bytes too many");
+}
+
+#[test]
+fn each_mistake_in_a_frame_of_a_relay_is_named() {
+    let id = CallId { source: AliasId(1), origin: Origin::Port(PortId(2)), trans: TransId(3) };
+    let (born, target, mark) = (Incarnation(4), AliasId(5), Mark::default());
+    let request = Request { id, born, target, mark, attempt: 6, cancellable: true, body: Bytes::new() };
+    let last = |message, value: u8| {
+        let mut bytes = encoded(&[message]).to_vec();
+        *bytes.last_mut().expect("it is not empty") = value;
+        Bytes::from(bytes)
+    };
+    let longer = |message| {
+        let bytes = encoded(&[message]);
+        let length = bytes.len() as u32 - 4 + 1;
+        Bytes::from([&length.to_le_bytes(), &bytes[4..], &[0]].concat())
+    };
+    let impossible =
+        |field, kind| format!("field `{field}` of a frame of kind {kind} has the impossible value 2");
+    assert_eq!(error_of(last(Message::Request(request.clone()), 2)), impossible("cancellable", 1));
+    assert_eq!(error_of(last(Message::Cancel(request), 2)), impossible("cancellable", 6));
+    let cancelled = Message::CancelEnded { id, end: CancelEnd::Cancelled { undone: true } };
+    assert_eq!(error_of(last(cancelled.clone(), 2)), impossible("undone", 7));
+    assert_eq!(error_of(longer(cancelled)), "a frame of kind 7 has 1 bytes too many");
+    let told = Message::Mark { source: id.source, target, mark };
+    assert_eq!(error_of(longer(told)), "a frame of kind 9 has 1 bytes too many");
+    for (kind, needed) in [(6, 54), (7, 22), (8, 21), (9, 24)] {
+        let expected = format!("a frame of kind {kind} has 1 bytes where its header needs {needed}");
+        assert_eq!(error_of(raw(2, &[kind, 0])), expected);
+    }
+}
+
+#[test]
+fn a_cancellation_is_bounded_as_its_request_is_and_so_are_the_words_of_its_end() {
+    let id = CallId { source: AliasId(1), origin: Origin::Port(PortId(2)), trans: TransId(3) };
+    let (born, target, mark) = (Incarnation(4), AliasId(5), Mark::default());
+    let with = |bytes: usize| {
+        let body = Bytes::from(vec![7; bytes]);
+        let end = CancelEnd::NotUndone(body.clone());
+        let request = Request { id, born, target, mark, attempt: 0, cancellable: true, body };
+        [Message::Cancel(request), Message::CancelEnded { id, end }]
+    };
+    let longest = with(BODY_BYTES_MAX);
+    let (frames, _) = decoded(&encoded(&longest), &[60_000]).expect("they are allowed");
+    assert_eq!(frames, longest.map(Frame::Message));
+    for message in with(BODY_BYTES_MAX + 1) {
+        let error = encode_message(&mut BytesMut::new(), &message).expect_err("too long");
+        assert_eq!(error, WireError::BodyTooLarge { bytes: BODY_BYTES_MAX + 1 });
+    }
 }
 
 #[test]

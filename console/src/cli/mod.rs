@@ -18,7 +18,9 @@ mod ls;
 mod man;
 mod output;
 mod parts;
+mod policy;
 mod ps;
+mod relays;
 mod report;
 mod resolve;
 mod run;
@@ -65,6 +67,8 @@ enum Command {
     Aliases(aliases::Aliases),
     /// The redundancy table of an alias
     Table(table::Table),
+    /// The open transactions of relays
+    Relays(relays::Relays),
     /// What happened
     Events(events::Events),
     /// Kill a process (SIGKILL)
@@ -85,8 +89,10 @@ enum Command {
     Heal(inject::Heal),
     /// Make one exactly-once call
     Call(call::Call),
-    /// Decide about a call that is in doubt
+    /// Decide about a call that is in doubt, or about a transaction of a relay
     Resolve(resolve::Resolve),
+    /// Change what a takeover does with a transaction of a relay
+    Policy(policy::Policy),
     /// Look into a stable area at rest; the file is never changed
     Inspect(inspect::Inspect),
     /// Judge a recorded history: exactly once and linearizable, or not and why
@@ -153,6 +159,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Ps(command) => block_on(command.run(context)),
         Command::Aliases(command) => block_on(command.run(context)),
         Command::Table(command) => block_on(command.run(context)),
+        Command::Relays(command) => block_on(command.run(context)),
         Command::Events(command) => block_on(command.run(context)),
         Command::Kill(command) => block_on(command.run(context)),
         Command::Hang(command) => block_on(command.run(context)),
@@ -164,6 +171,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Heal(command) => block_on(command.run(context)),
         Command::Call(command) => block_on(command.run(context)),
         Command::Resolve(command) => block_on(command.run(context)),
+        Command::Policy(command) => block_on(command.run(context)),
         Command::Inspect(command) => command.run(context),
         Command::Check(command) => command.run(context),
         Command::Report(command) => command.run(context),

@@ -6,6 +6,7 @@
 mod facts;
 mod history;
 mod load;
+mod turns;
 mod verdict;
 mod words;
 
@@ -20,6 +21,8 @@ use palib::control::{AliasRow, Event, MemberState, NodeStats, TakeoverTiming, Wh
 
 pub use history::{History, Moment};
 pub use load::{Edge, Role};
+pub use turns::Turns;
+pub(crate) use verdict::groups;
 pub use verdict::{AliasVerdict, Verdict};
 pub use words::{Tone, Words, clock, describe, duration_us};
 
@@ -58,6 +61,8 @@ pub struct World {
     pub takeovers: VecDeque<TakeoverView>,
     /// The calls in doubt and the alias each was sent to.
     pub in_doubt: BTreeMap<String, String>,
+    /// What became of transactions of relays, by their alias.
+    pub turns: BTreeMap<String, Turns>,
     /// Who stops the cluster, once somebody does.
     pub stopping: Option<String>,
     load: Load,
@@ -178,6 +183,7 @@ impl World {
         self.apply_process(event);
         self.apply_alias(event);
         self.apply_call(event);
+        turns::apply(&mut self.turns, &event.what);
     }
 
     /// Takes over rows the FTM told on request. For the start only: events that are not kept any more cannot tell
@@ -355,6 +361,7 @@ impl World {
             }
             What::Resent { call, target, .. } => self.load.seen_calling(call, target),
             What::RedundancyFound { call, alias, .. } => self.load.seen_calling(call, alias),
+            What::Relayed { downstream, target, .. } => self.load.seen_calling(downstream, target),
             _ => {}
         }
     }

@@ -75,27 +75,32 @@ impl<K: Numbered, V> Table<K, V> {
         self.nodes[node].entry.as_mut().map(|(_, value)| value)
     }
 
-    /// Puts a value, over another one of this key.
-    pub(crate) fn insert(&mut self, key: K, value: V) {
-        if let Some(node) = self.find(&key) {
-            self.nodes[node].entry = Some((key, value));
-            return;
-        }
+    /// Puts a value, over another one of this key, and gives the place where it is now.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> &mut V {
+        let node = match self.find(&key) {
+            Some(node) => node,
+            None => self.link(&key),
+        };
+        &mut self.nodes[node].entry.insert((key, value)).1
+    }
+
+    /// A node for a key that has none.
+    fn link(&mut self, key: &K) -> usize {
         if self.len == self.chains.len() {
             self.grow();
         }
-        let chain = self.chain(&key);
-        let (entry, next) = (Some((key, value)), self.chains[chain]);
-        let node = self.free;
-        if let Some(free) = self.nodes.get_mut(node as usize) {
-            self.free = free.next;
-            *free = Node { entry, next };
-            self.chains[chain] = node;
+        let chain = self.chain(key);
+        let next = self.chains[chain];
+        let mut node = self.free as usize;
+        if let Some(free) = self.nodes.get_mut(node) {
+            self.free = core::mem::replace(&mut free.next, next);
         } else {
-            self.chains[chain] = self.nodes.len() as u32;
-            self.nodes.push(Node { entry, next });
+            node = self.nodes.len();
+            self.nodes.push(Node { entry: None, next });
         }
+        self.chains[chain] = node as u32;
         self.len += 1;
+        node
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {

@@ -7,32 +7,36 @@ use futures_util::FutureExt;
 use palib_core::ids::CallId;
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
+use palib_core::relay::{Given, Position};
 use palib_core::server::Input;
 use tokio::sync::oneshot;
 
 use super::{ServeSide, State};
-use crate::Area;
+use crate::branch::{Branch, Run};
 use crate::call::{Call, CallHome, Waited};
 use crate::control::What;
 use crate::service::{InDoubt, Service, outcome_of};
 use crate::stable::AtomicClosure;
+use crate::{Area, Policy, Result};
 
 impl<S: Service> ServeSide<S> {
-    pub(super) fn call_handler(&self, id: CallId, index: u16, arg: Bytes, request: Bytes) {
+    pub(super) fn call_handler(&self, state: &mut State, id: CallId, index: u16, arg: Bytes, request: Bytes) {
         self.shared.trace.push(What::RedundancyFound {
             call: self.shared.directory.id_text(id),
             alias: self.alias_name.clone(),
             process_type: format!("HANDLER {index}"),
         });
-        let me = self.me();
+        let (me, run) = (self.me(), state.runs.begin(id));
         self.runtime.spawn(async move {
-            let call = Call { home: me.clone(), id, body: request };
+            let call = Call { root: Branch::root(me.clone(), run), body: request };
             let ended = AssertUnwindSafe(me.service.redundant(index, arg, call)).catch_unwind().await;
             let outcome = match ended {
                 Ok(result) => outcome_of(result),
                 Err(panic) => Outcome::Failed(panic_text(panic.as_ref())),
             };
-            me.feed(&mut me.state.lock(), Input::HandlerAnswered { id, outcome });
+            let mut state = me.state.lock();
+            state.runs.end(run);
+            me.feed(&mut state, Input::HandlerAnswered { id, outcome });
         });
     }
 
@@ -56,11 +60,26 @@ impl<S: Service> ServeSide<S> {
         });
     }
 
-    fn wait_for(&self, state: &mut State, id: CallId) -> oneshot::Receiver<Waited> {
+    /// What waits for the commit that follows. None if this run does not count any more.
+    fn wait_for(&self, state: &mut State, run: Run) -> Option<oneshot::Receiver<Waited>> {
         let (tell, told) = oneshot::channel();
-        state.waits.insert(id, tell);
+        state.runs.counts(run).then(|| {
+            state.waits.insert(run.id, tell);
+            told
+        })
+    }
+
+    fn ask(&self, run: Run, input: Input<Bytes>) -> oneshot::Receiver<Waited> {
+        let mut state = self.state.lock();
+        let Some(told) = self.wait_for(&mut state, run) else { return over() };
+        self.feed(&mut state, input);
         told
     }
+}
+
+/// A receiver that gets nothing.
+pub(super) fn over<T>() -> oneshot::Receiver<T> {
+    oneshot::channel().1
 }
 
 impl<S: Service> CallHome for ServeSide<S> {
@@ -76,10 +95,10 @@ impl<S: Service> CallHome for ServeSide<S> {
         self.shared.directory.id_text(id)
     }
 
-    fn atomic(&self, id: CallId, run: AtomicClosure) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        state.closure = Some(run);
+    fn atomic(&self, run: Run, closure: AtomicClosure) -> oneshot::Receiver<Waited> {
+        let (mut state, id) = (self.state.lock(), run.id);
+        let Some(told) = self.wait_for(&mut state, run) else { return over() };
+        state.closure = Some(closure);
         self.feed_soon(&mut state, Input::Atomic { id });
         if state.closure.take().is_some() {
             // The machine asked for no commit: the call has an outcome already. The handler gets an error.
@@ -88,18 +107,26 @@ impl<S: Service> CallHome for ServeSide<S> {
         told
     }
 
-    fn block(&self, id: CallId) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        self.feed(&mut state, Input::BlockRequest { id });
-        told
+    fn block(&self, run: Run) -> oneshot::Receiver<Waited> {
+        self.ask(run, Input::BlockRequest { id: run.id })
     }
 
-    fn set_red_process(&self, id: CallId, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        self.feed(&mut state, Input::SetRedProcess { id, red });
-        told
+    fn set_red_process(&self, run: Run, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited> {
+        self.ask(run, Input::SetRedProcess { id: run.id, red })
+    }
+
+    fn set_policy(&self, run: Run, policy: Policy) {
+        self.handler_sets_policy(run, policy);
+    }
+
+    fn call_on(
+        &self,
+        run: Run,
+        position: &Position,
+        target: &str,
+        body: Bytes,
+    ) -> Result<oneshot::Receiver<Given<Bytes>>> {
+        self.handler_calls_on(run, position, target, body)
     }
 }
 

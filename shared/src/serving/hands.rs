@@ -18,6 +18,7 @@ use tokio::sync::futures::Notified;
 
 use super::handlers::panic_text;
 use super::{ServeSide, State};
+use crate::branch::{Branch, Run};
 use crate::call::Call;
 use crate::service::{Service, outcome_of};
 
@@ -28,14 +29,14 @@ const HANDS_FREE_MAX: usize = 256;
 #[derive(Default)]
 pub(super) struct Hands {
     /// Calls to be executed that no hand has taken yet, in the order they came. For each of them a hand was told.
-    errands: VecDeque<(CallId, Bytes)>,
+    errands: VecDeque<(Run, Bytes)>,
     /// Hands that wait to be told.
     free: usize,
 }
 
 /// What a hand does next.
 enum Next<S> {
-    Execute(Arc<ServeSide<S>>, CallId, Bytes),
+    Execute(Arc<ServeSide<S>>, Run, Bytes),
     /// Wait to be told.
     Wait,
     End,
@@ -46,7 +47,8 @@ impl<S: Service> ServeSide<S> {
     /// so none ever waits for a hand that is at work.
     pub(super) fn execute(&self, state: &mut State, id: CallId, body: Bytes) {
         self.shared.trace_executing(id, &self.alias_name);
-        state.hands.errands.push_back((id, body));
+        let run = state.runs.begin(id);
+        state.hands.errands.push_back((run, body));
         if state.hands.free > 0 {
             state.hands.free -= 1;
             self.errand.notify_one();
@@ -55,15 +57,18 @@ impl<S: Service> ServeSide<S> {
         }
     }
 
-    /// Feeds how a call ended, and says what is to be done next.
-    fn next(self: Arc<Self>, ended: Option<Input<Bytes>>, told: Pin<&mut Notified<'_>>) -> Next<S> {
+    /// Feeds how a run ended, if it counts, and says what is to be done next.
+    fn next(self: Arc<Self>, ended: Option<(Run, Input<Bytes>)>, told: Pin<&mut Notified<'_>>) -> Next<S> {
         let mut state = self.state.lock();
-        if let Some(input) = ended {
+        if let Some((run, input)) = ended
+            && state.runs.end(run)
+        {
             self.feed_soon(&mut state, input);
+            state.gives.forget(run.id);
         }
-        if let Some((id, body)) = state.hands.errands.pop_front() {
+        if let Some((run, body)) = state.hands.errands.pop_front() {
             drop(state);
-            return Next::Execute(self, id, body);
+            return Next::Execute(self, run, body);
         }
         if state.hands.free >= HANDS_FREE_MAX {
             return Next::End;
@@ -90,12 +95,14 @@ async fn hand<S: Service>(side: Weak<ServeSide<S>>, errand: Arc<Notify>) {
                 next => next,
             }
         };
-        let Next::Execute(side, id, body) = next else { return };
-        let call = Call { home: side.clone(), id, body };
+        let Next::Execute(side, run, body) = next else { return };
+        let call = Call { root: Branch::root(side.clone(), run), body };
         let result = AssertUnwindSafe(side.service.handle(call)).catch_unwind().await;
-        ended = Some(match result {
+        let id = run.id;
+        let input = match result {
             Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
             Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
-        });
+        };
+        ended = Some((run, input));
     }
 }

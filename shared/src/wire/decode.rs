@@ -2,11 +2,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Origin, PortId, TransId};
-use palib_core::message::{Message, Outcome, Refusal, Request};
+use palib_core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 
 use super::{
-    ANSWER_BYTES, Frame, LENGTH_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT, REFUSED_BYTES, REQUEST_BYTES,
-    WireError, kind,
+    ANSWER_BYTES, CANCELLED_BYTES, Frame, LENGTH_BYTES, NOT_UNDONE_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT,
+    REFUSED_BYTES, REQUEST_BYTES, TOLD_MARK_BYTES, WireError, kind,
 };
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 
@@ -113,21 +113,12 @@ fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
 fn decode_frame(mut frame: Bytes, copies: &mut Copies) -> Result<Frame, WireError> {
     let kind = frame.get_u8();
     let message = match kind {
-        kind::REQUEST => {
-            need(kind, &frame, REQUEST_BYTES)?;
-            Message::Request(Request {
-                id: get_id(kind, &mut frame)?,
-                born: Incarnation(frame.get_u64_le()),
-                target: AliasId(frame.get_u32_le()),
-                mark: Mark { born: Incarnation(frame.get_u64_le()), trans: TransId(frame.get_u64_le()) },
-                attempt: frame.get_u32_le(),
-                body: get_body(frame, copies)?,
-            })
-        }
+        kind::REQUEST => Message::Request(get_request(kind, frame, copies)?),
+        kind::CANCEL => Message::Cancel(get_request(kind, frame, copies)?),
         kind::REPLY | kind::FAILED => {
             need(kind, &frame, ANSWER_BYTES)?;
             let id = get_id(kind, &mut frame)?;
-            let redundant = get_flag(kind, &mut frame)?;
+            let redundant = get_flag(kind, "redundant", &mut frame)?;
             let body = get_body(frame, copies)?;
             let outcome = if kind == kind::REPLY { Outcome::Reply(body) } else { Outcome::Failed(body) };
             Message::Answer { id, outcome, redundant }
@@ -136,10 +127,27 @@ fn decode_frame(mut frame: Bytes, copies: &mut Copies) -> Result<Frame, WireErro
             need(kind, &frame, REFUSED_BYTES)?;
             let id = get_id(kind, &mut frame)?;
             let refusal = get_refusal(kind, &mut frame)?;
-            if !frame.is_empty() {
-                return Err(WireError::Long { kind, bytes: frame.len() });
-            }
+            end(kind, &frame)?;
             Message::Refused { id, refusal }
+        }
+        kind::CANCELLED => {
+            need(kind, &frame, CANCELLED_BYTES)?;
+            let id = get_id(kind, &mut frame)?;
+            let undone = get_flag(kind, "undone", &mut frame)?;
+            end(kind, &frame)?;
+            Message::CancelEnded { id, end: CancelEnd::Cancelled { undone } }
+        }
+        kind::NOT_UNDONE => {
+            need(kind, &frame, NOT_UNDONE_BYTES)?;
+            let id = get_id(kind, &mut frame)?;
+            Message::CancelEnded { id, end: CancelEnd::NotUndone(get_body(frame, copies)?) }
+        }
+        kind::MARK => {
+            need(kind, &frame, TOLD_MARK_BYTES)?;
+            let (source, target) = (AliasId(frame.get_u32_le()), AliasId(frame.get_u32_le()));
+            let mark = get_mark(&mut frame);
+            end(kind, &frame)?;
+            Message::Mark { source, target, mark }
         }
         kind::CONTROL => return Ok(Frame::Control(frame)),
         _ => return Err(WireError::UnknownKind { kind }),
@@ -152,6 +160,31 @@ fn need(kind: u8, frame: &Bytes, needed: usize) -> Result<(), WireError> {
         return Err(WireError::Short { kind, bytes: frame.len(), needed });
     }
     Ok(())
+}
+
+/// What has no body ends where its header does.
+fn end(kind: u8, frame: &Bytes) -> Result<(), WireError> {
+    match frame.len() {
+        0 => Ok(()),
+        bytes => Err(WireError::Long { kind, bytes }),
+    }
+}
+
+fn get_request(kind: u8, mut frame: Bytes, copies: &mut Copies) -> Result<Request<Bytes>, WireError> {
+    need(kind, &frame, REQUEST_BYTES)?;
+    Ok(Request {
+        id: get_id(kind, &mut frame)?,
+        born: Incarnation(frame.get_u64_le()),
+        target: AliasId(frame.get_u32_le()),
+        mark: get_mark(&mut frame),
+        attempt: frame.get_u32_le(),
+        cancellable: get_flag(kind, "cancellable", &mut frame)?,
+        body: get_body(frame, copies)?,
+    })
+}
+
+fn get_mark(frame: &mut Bytes) -> Mark {
+    Mark { born: Incarnation(frame.get_u64_le()), trans: TransId(frame.get_u64_le()) }
 }
 
 fn get_id(kind: u8, frame: &mut Bytes) -> Result<CallId, WireError> {
@@ -173,11 +206,11 @@ fn get_id(kind: u8, frame: &mut Bytes) -> Result<CallId, WireError> {
     Ok(CallId { source, origin, trans: TransId(frame.get_u64_le()) })
 }
 
-fn get_flag(kind: u8, frame: &mut Bytes) -> Result<bool, WireError> {
+fn get_flag(kind: u8, field: &'static str, frame: &mut Bytes) -> Result<bool, WireError> {
     match frame.get_u8() {
         0 => Ok(false),
         1 => Ok(true),
-        value => Err(WireError::BadField { kind, field: "redundant", value: value.into() }),
+        value => Err(WireError::BadField { kind, field, value: value.into() }),
     }
 }
 

@@ -1,13 +1,13 @@
 //! From messages to bytes, straight into a link's buffer.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use palib_core::ids::{CallId, Origin};
-use palib_core::message::{Message, Outcome, Refusal, Request};
+use palib_core::ids::{CallId, Mark, Origin};
+use palib_core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 use serde::Serialize;
 
 use super::{
-    ANSWER_BYTES, LENGTH_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT, REFUSED_BYTES, REQUEST_BYTES, WireError,
-    kind,
+    ANSWER_BYTES, CANCELLED_BYTES, LENGTH_BYTES, NOT_UNDONE_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT,
+    REFUSED_BYTES, REQUEST_BYTES, TOLD_MARK_BYTES, WireError, kind,
 };
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 
@@ -17,7 +17,8 @@ use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 /// If its body is over the limit; nothing was appended then.
 pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<(), WireError> {
     match message {
-        Message::Request(request) => encode_request(out, request),
+        Message::Request(request) => encode_request(out, kind::REQUEST, request),
+        Message::Cancel(request) => encode_request(out, kind::CANCEL, request),
         Message::Answer { id, outcome, redundant } => {
             let (kind, body) = match outcome {
                 Outcome::Reply(body) => (kind::REPLY, body),
@@ -33,6 +34,25 @@ pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<()
             start(out, kind::REFUSED, REFUSED_BYTES, &[])?;
             put_id(out, id);
             out.put_u8(refusal_code(*refusal));
+            Ok(())
+        }
+        Message::CancelEnded { id, end: CancelEnd::Cancelled { undone } } => {
+            start(out, kind::CANCELLED, CANCELLED_BYTES, &[])?;
+            put_id(out, id);
+            out.put_u8(u8::from(*undone));
+            Ok(())
+        }
+        Message::CancelEnded { id, end: CancelEnd::NotUndone(why) } => {
+            start(out, kind::NOT_UNDONE, NOT_UNDONE_BYTES, why)?;
+            put_id(out, id);
+            out.put_slice(why);
+            Ok(())
+        }
+        Message::Mark { source, target, mark } => {
+            start(out, kind::MARK, TOLD_MARK_BYTES, &[])?;
+            out.put_u32_le(source.0);
+            out.put_u32_le(target.0);
+            put_mark(out, *mark);
             Ok(())
         }
     }
@@ -60,14 +80,14 @@ pub fn encode_control(out: &mut BytesMut, message: &impl Serialize) -> Result<()
     Ok(())
 }
 
-fn encode_request(out: &mut BytesMut, request: &Request<Bytes>) -> Result<(), WireError> {
-    start(out, kind::REQUEST, REQUEST_BYTES, &request.body)?;
+fn encode_request(out: &mut BytesMut, kind: u8, request: &Request<Bytes>) -> Result<(), WireError> {
+    start(out, kind, REQUEST_BYTES, &request.body)?;
     put_id(out, &request.id);
     out.put_u64_le(request.born.0);
     out.put_u32_le(request.target.0);
-    out.put_u64_le(request.mark.born.0);
-    out.put_u64_le(request.mark.trans.0);
+    put_mark(out, request.mark);
     out.put_u32_le(request.attempt);
+    out.put_u8(u8::from(request.cancellable));
     out.put_slice(&request.body);
     Ok(())
 }
@@ -98,6 +118,11 @@ fn put_id(out: &mut BytesMut, id: &CallId) {
         }
     }
     out.put_u64_le(id.trans.0);
+}
+
+fn put_mark(out: &mut BytesMut, mark: Mark) {
+    out.put_u64_le(mark.born.0);
+    out.put_u64_le(mark.trans.0);
 }
 
 /// The code of a refusal. A code is never given to another refusal: peers of an older palib may still send it.

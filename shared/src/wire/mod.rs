@@ -21,7 +21,7 @@ pub(crate) use opening::{OPENING_BYTES, decode_opening, encode_opening};
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// The version of what goes over a link. Peers of different versions refuse each other and say why.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// What can be received on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,18 +101,30 @@ mod kind {
     pub(super) const FAILED: u8 = 3;
     pub(super) const REFUSED: u8 = 4;
     pub(super) const CONTROL: u8 = 5;
+    pub(super) const CANCEL: u8 = 6;
+    pub(super) const CANCELLED: u8 = 7;
+    pub(super) const NOT_UNDONE: u8 = 8;
+    pub(super) const MARK: u8 = 9;
 }
 
 /// The length of the length.
 const LENGTH_BYTES: usize = 4;
 /// A call's id: source, form, origin, transId.
 const ID_BYTES: usize = 4 + 1 + 8 + 8;
-/// A request's header: id, born, target, mark, attempt.
-const REQUEST_BYTES: usize = ID_BYTES + 8 + 4 + 16 + 4;
+/// A mark: born, transId.
+const MARK_BYTES: usize = 8 + 8;
+/// The header of a request, and of a cancellation: id, born, target, mark, attempt, whether it is cancellable.
+const REQUEST_BYTES: usize = ID_BYTES + 8 + 4 + MARK_BYTES + 4 + 1;
 /// An answer's header: id, whether it is redundant.
 const ANSWER_BYTES: usize = ID_BYTES + 1;
 /// A refusal: id, why.
 const REFUSED_BYTES: usize = ID_BYTES + 1;
+/// A cancelled call: id, whether it was undone.
+const CANCELLED_BYTES: usize = ID_BYTES + 1;
+/// The header of a call that can't be undone: its id. Why, in words, is the body.
+const NOT_UNDONE_BYTES: usize = ID_BYTES;
+/// A mark that is told: source, target, mark.
+const TOLD_MARK_BYTES: usize = 4 + 4 + MARK_BYTES;
 
 /// The two forms of an id's origin.
 const ORIGIN_PORT: u8 = 0;
