@@ -82,7 +82,7 @@ fn call_cells(call: &DownstreamRow) -> [String; 7] {
 /// How many there are, and what to do next.
 fn summary(found: &Found, unfiltered: bool) -> Vec<String> {
     let waiting = found.rows.iter().filter(|row| row.needs_operator).count();
-    let mut lines = vec![format!("{} open, {} calls retained", count(found.open), count(found.retained))];
+    let mut lines = vec![format!("{} open, {} retained", count(found.open), count(found.retained))];
     if waiting > 0 {
         lines.push(format!("{waiting} waiting for you: palib resolve CALL decides"));
     }
@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn the_summary_says_what_waits_and_how_to_see_more() {
         let lines = summary(&found(), true);
-        assert_eq!(lines[0], "3 open, 12 calls retained");
+        assert_eq!(lines[0], "3 open, 12 retained");
         assert!(lines[1].contains("palib resolve CALL") && lines[2].contains("--filter TEXT"), "{lines:?}");
         assert_eq!(summary(&found(), false).len(), 2, "a filter leaves rows out by itself");
-        assert_eq!(summary(&Found::default(), true), ["0 open, 0 calls retained"]);
+        assert_eq!(summary(&Found::default(), true), ["0 open, 0 retained"]);
     }
 }

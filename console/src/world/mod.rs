@@ -429,6 +429,9 @@ pub fn is_step(what: &What) -> bool {
             | What::Stable { .. }
             | What::Answered { .. }
             | What::Call { .. }
+            | What::Relayed { .. }
+            | What::RelayAnswered { .. }
+            | What::RelayCompleted { .. }
     )
 }
 

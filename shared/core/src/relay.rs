@@ -53,17 +53,28 @@ pub enum Policy {
     RollBack,
 }
 
-/// Which way a transaction goes. To turn back is durable before the first cancellation is sent: the next relay could
-/// not go forward any more, what it called is refused.
+/// Which way a transaction goes. To turn back, or to do without some answers, is durable before the first cancellation
+/// is sent: the next relay could not go forward with what is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Course<B> {
     /// Forward.
     #[default]
     Forward,
+    /// Forward, and the handler is through: what it did not wait for is cancelled, then this reply is registered. Without
+    /// it a successor would ask for what is being cancelled.
+    Through(B),
     /// Back; then the request is performed from the beginning if it comes again.
     Back,
     /// Back; then this failure is registered as the outcome.
     Failing(B),
+}
+
+impl<B> Course<B> {
+    /// Whether what was called is to be undone.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        matches!(self, Self::Back | Self::Failing(_))
+    }
 }
 
 /// The call that is served (mes X), with the incarnation of its source in which it was first sent.

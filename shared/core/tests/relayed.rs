@@ -509,3 +509,25 @@ fn the_targets_of_held_calls_are_told_the_mark_although_nothing_was_sent_to_them
     bench.feed(Input::Settled { id: id(1, 8) });
     assert_eq!(bench.later(MARK), [push(ACTIVE, mark(2, 1))]);
 }
+
+/// Its predecessor had settled all calls and died before it told so: what targets retain would have stayed for ever.
+#[test]
+fn whoever_takes_over_tells_the_mark_to_everybody_once() {
+    let mut bench = Bench::backup(IdForm::Incarnation);
+    assert_eq!(bench.promote(2, vec![]), []);
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(2, 1))]);
+    assert_eq!(bench.later(MARK), []);
+}
+
+/// The timer ran out while nobody was in service. Whoever then came had the incarnation that was known already, and
+/// was never told.
+#[test]
+fn whoever_comes_into_service_is_told_the_mark_that_was_due_while_nobody_was() {
+    let mut bench = Bench::new();
+    let id = bench.answered();
+    bench.feed(Input::Settled { id });
+    bench.route(6, None);
+    assert_eq!(bench.later(MARK), []);
+    bench.route(6, Some(PortId(8)));
+    assert!(matches!(bench.later(MARK)[..], [Effect::SendMark { port: PortId(8), .. }]));
+}

@@ -17,14 +17,15 @@ use crate::{Error, Policy, Result, clock};
 const TEXT_CHARS_MAX: usize = 1000;
 
 impl<S: Service> ServeSide<S> {
-    /// The open transactions whose id contains this text: those that need an operator first, then the oldest.
+    /// The open transactions whose id, or that of a call made on their behalf, contains this text: those that need an
+    /// operator first, then the oldest.
     pub(super) fn open_relays(&self, filter: &str, limit: usize) -> Relays {
         let state = self.state.lock();
         let mut found: Vec<_> = state
             .core
             .transactions()
             .map(|view| (stage_of(&state, &view), self.shared.directory.id_text(view.served()), view))
-            .filter(|(_, id, _)| id.contains(filter))
+            .filter(|(_, id, view)| id.contains(filter) || self.calls_on(view, filter))
             .collect();
         found.sort_by_key(|(stage, _, view)| (!needs_operator(*stage), view.since()));
         found.truncate(limit);
@@ -32,6 +33,10 @@ impl<S: Service> ServeSide<S> {
         let rows = rows.collect();
         let (open, retained) = (state.core.relays_len() as u64, state.core.retained_len() as u64);
         Relays { rows, open, retained }
+    }
+
+    fn calls_on(&self, view: &TransactionView<'_, Bytes>, filter: &str) -> bool {
+        view.calls().any(|(_, call, ..)| self.shared.directory.id_text(call.id).contains(filter))
     }
 
     /// How many transactions go on only when an operator decides.

@@ -55,7 +55,7 @@ fn remark(app: &App, alias: &str, relays: Option<&Relays>) -> String {
         if waiting > 0 {
             remark.push_str(&format!(", {waiting} waiting for you"));
         }
-        remark.push_str(&format!("   {} calls retained   ", count(relays.retained)));
+        remark.push_str(&format!("   {} retained   ", count(relays.retained)));
     }
     let reading = app.relays.get(alias).and_then(|readings| readings.at(app.until_unix_ms()));
     remark.push_str(&super::as_of(app, alias, reading));

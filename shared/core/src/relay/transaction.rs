@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{CallOn, Course, Journaled, Policy, Position, Served, Substitute, Why};
-use crate::ids::{AliasId, CallId, Mark, Nanos};
+use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, PortId, TransId};
 use crate::message::{Outcome, Refusal};
 use crate::resend::Pending;
 use crate::uncompared::Uncompared;
@@ -29,7 +29,8 @@ pub enum Stage<B> {
     Running,
     /// The service is asked what shall take the place of this many unanswered calls; then the handler runs.
     Substituting(usize),
-    /// The handler is through; calls that it no longer waited for are being cancelled. Then this is registered.
+    /// The handler is through. When that is durable, calls that it no longer waited for are cancelled; then this is
+    /// registered.
     Trimming(Outcome<B>),
     /// The outcome is being made durable.
     Completing,
@@ -178,6 +179,15 @@ impl<B: Clone + PartialEq> Transaction<B> {
         Some(Journaled { served, position, call: on.call.clone()?, digest: on.digest, answer })
     }
 
+    /// The rows whose answers the journal lacks, and the row of a new call on. From now on the journal has them.
+    pub(crate) fn rows_to_put(&mut self, new: Option<&Position>) -> impl Iterator<Item = Journaled<B>> {
+        let lacks = |(place, on): (&Position, &mut OnCall<B>)| {
+            (core::mem::take(&mut on.unwritten) || Some(place) == new).then(|| place.clone())
+        };
+        let places: Vec<Position> = self.calls.iter_mut().filter_map(lacks).collect();
+        places.into_iter().filter_map(|place| self.row(&place))
+    }
+
     /// Whether it is not only retained.
     pub(crate) fn is_open(&self) -> bool {
         self.stage != Stage::Retained
@@ -228,6 +238,11 @@ impl<B: Clone + PartialEq> Relays<B> {
         Some((self.open.get_mut(&id)?, position))
     }
 
+    /// Whether anything called on behalf of a call may have had an effect.
+    pub(crate) fn has_effects(&self, id: CallId) -> bool {
+        self.open.get(&id).is_some_and(|open| open.calls.values().any(OnCall::may_have_effect))
+    }
+
     /// Forgets a transaction, and returns the ids of its calls on.
     pub(crate) fn close(&mut self, id: CallId) -> Vec<CallId> {
         self.policies.remove(&id);
@@ -254,6 +269,13 @@ impl<B: Clone + PartialEq> Relays<B> {
         transaction.stage = Stage::Completing;
         self.retained.remove(&release(&transaction.served));
         Some(transaction.served)
+    }
+
+    /// The transactions of a source that are under way, with the incarnations their calls were first sent in.
+    pub(crate) fn under_way(&self, source: AliasId) -> impl Iterator<Item = (CallId, Incarnation)> {
+        let first = CallId { source, origin: Origin::Port(PortId(0)), trans: TransId(0) };
+        let of = self.open.range(first..).take_while(move |(id, _)| id.source == source);
+        of.filter(|(_, open)| open.is_open()).map(|(id, open)| (*id, open.served.born))
     }
 
     /// What is retained of a source, and lies below its mark.

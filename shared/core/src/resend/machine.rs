@@ -250,12 +250,17 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             if let Origin::Port(port) = call.id.origin {
                 self.borns.insert(port, call.born);
             }
-            match journaled {
-                true => self.marks.may_keep(call.target),
-                false => keys.push(key),
+            if !journaled {
+                keys.push(key);
             }
             // Its predecessor may have sent it, so this is no first sending.
             self.calls.insert(key, Open::new(call, journaled, 1));
+        }
+        if self.incarnation > Incarnation(1) {
+            let named =
+                self.calls.iter().filter(|(_, open)| open.journaled).map(|(_, open)| open.call.target);
+            self.marks.inherit(named.chain(self.targets.keys().copied()));
+            self.marks.tell(Nanos(now.0.saturating_add(self.settings.mark_after.0)), &mut self.timers);
         }
         for key in keys {
             self.start(now, key, effects);

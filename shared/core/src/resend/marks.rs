@@ -15,6 +15,8 @@ use crate::message::Request;
 pub(super) struct Marks {
     /// What each was last told.
     told: BTreeMap<AliasId, Mark>,
+    /// A predecessor may have called any target, and died before it told that its calls are done.
+    inherited: bool,
     /// One for all targets, set at most once in its time however many calls are done.
     timer: Option<Nanos>,
 }
@@ -29,15 +31,17 @@ impl Marks {
         }
     }
 
-    /// A predecessor may have sent this target a call that can be cancelled; what it told is not known.
-    pub(super) fn may_keep(&mut self, target: AliasId) {
-        self.told.insert(target, Mark::default());
+    /// The calls of a predecessor that were not done name some targets; it may have died before it told others that
+    /// those were done. So all are told once: these, and whoever becomes known later.
+    pub(super) fn inherit(&mut self, targets: impl Iterator<Item = AliasId>) {
+        self.inherited = true;
+        self.told.extend(targets.map(|target| (target, Mark::default())));
     }
 
     /// This target is reached over another link now, and may be another member: what was told before may be lost.
     pub(super) fn tell_anew(&mut self, target: AliasId, due: Nanos, timers: &mut BTreeSet<(Nanos, Timer)>) {
-        if let Some(told) = self.told.get_mut(&target) {
-            *told = Mark::default();
+        if self.inherited || self.told.contains_key(&target) {
+            self.told.insert(target, Mark::default());
             self.tell(due, timers);
         }
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::machine::{Phase, Server, call_key};
-use super::open::{Held, Open, State, Waiting};
+use super::open::{Held, State, Waiting};
 use super::ring::{Entry, Known, Ring};
 use super::{Effect, Note};
 use crate::ids::{AliasId, CallId, Incarnation, Mark, Origin, Session, SlotKey, TransId};
@@ -93,7 +93,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             _ if held.digest != entry.digest => Self::refuse(&held, Refusal::DifferentBody, effects),
             _ if held.cancel => self.cancel_known(key, entry.known, held, row, effects),
             Known::Open => self.hold(key, &held, effects),
-            Known::Undoing | Known::Cancelled => Self::refuse(&held, Refusal::Cancelled, effects),
+            // It was to be undone, and that may have been interrupted: it is refused when it is.
+            Known::Undoing => self.cancel_known(key, entry.known, held, row, effects),
+            Known::Cancelled => Self::refuse(&held, Refusal::Cancelled, effects),
             Known::AutoReply | Known::Handler => match row {
                 Some(row) => self.answer(key, held, row, effects),
                 None => self.load(key, held, effects),
@@ -125,16 +127,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     fn hold(&mut self, key: SlotKey, held: &Held<B>, effects: &mut Vec<Effect<B>>) {
         let id = held.request.id;
-        match self.calls.get_mut(&id) {
-            Some(Open { state: State::Cancelling { .. }, .. }) => {
-                Self::refuse(held, Refusal::Cancelled, effects);
-            }
-            Some(call) => {
-                call.waiting.join(held.asker);
-                self.recognised(key);
-                effects.push(Effect::Note(Note::Held { id }));
-            }
-            None => {}
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.waiting.join(held.asker);
+            self.recognised(key);
+            effects.push(Effect::Note(Note::Held { id }));
         }
     }
 
@@ -192,6 +188,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             let source = self.sources.entry(key.session.source).or_default();
             source.mark = source.mark.max(mark);
             source.stored = source.stored.max(mark.born);
+            let mark = source.mark;
+            // It may never be news again.
+            self.release(key.session.source, mark, effects);
         }
         if let Some(ring) = self.sessions.get_mut(&key.session)
             && ring.get(key.slot).known == Known::Unknown

@@ -2,7 +2,8 @@
 //! claim 28).
 //!
 //! A cancellation waits for a call that is being executed, blocked or in doubt. It is itself done once: whoever asks
-//! for it again joins it while it is under way, and gets its end from the tombstone afterwards.
+//! for it again joins it while it is under way, and gets its end from the tombstone afterwards. A request that comes
+//! meanwhile waits, too: it is refused only when that has ended.
 
 use alloc::vec::Vec;
 
@@ -11,7 +12,7 @@ use super::open::{CancelStep, Held, State, Waiting};
 use super::ring::Known;
 use super::{Effect, Note, Then, Write};
 use crate::ids::{CallId, SlotKey};
-use crate::message::{CancelEnd, Outcome};
+use crate::message::{CancelEnd, Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
 use crate::relay::{Back, Why};
 
@@ -67,9 +68,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         red: Option<RedProcess<B>>,
         interrupted: bool,
     ) {
-        let Held { asker, request, digest, .. } = held;
+        let Held { asker, request, digest, cancel, .. } = held;
         let call = self.open(request.id, key, digest, request.body, Waiting::default());
-        call.cancels = Waiting::one(asker, false);
+        if cancel {
+            call.cancels = Waiting::one(asker, false);
+        } else {
+            call.waiting = Waiting::one(asker, true);
+        }
         call.cancellable = request.cancellable;
         call.state = State::Cancelling { step, red, interrupted };
     }
@@ -160,9 +165,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         call.cancels.each(|asker, _| {
             effects.push(Effect::AnswerCancel { asker, id, end: CancelEnd::Cancelled { undone } });
         });
+        call.waiting.each(|asker, _| {
+            effects.push(Effect::Refuse { asker, id, refusal: Refusal::Cancelled });
+        });
     }
 
-    /// The call can't be undone, for now: it stays as it is, and a cancellation that comes again tries again.
+    /// The call can't be undone, for now: it stays as it is, and a cancellation that comes again tries again. Its
+    /// outcome is given to nobody any more: it may be undone in part.
     pub(super) fn undo_fails(&mut self, id: CallId, why: Why<B>, effects: &mut Vec<Effect<B>>) {
         self.relays.retain(id);
         let Some(call) = self.close(id, Known::Undoing) else { return };
@@ -171,6 +180,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
                 Why::Said(why) => Effect::AnswerCancel { asker, id, end: CancelEnd::NotUndone(why) },
                 Why::Refused(refusal) => Effect::Refuse { asker, id, refusal },
             });
+        });
+        call.waiting.each(|asker, _| {
+            effects.push(Effect::Refuse { asker, id, refusal: Refusal::Cancelled });
         });
     }
 }

@@ -9,7 +9,7 @@ use super::{Asker, Effect, Input, Note, OnFailure, Recovery, Resolution, Then, W
 use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey, TransId};
 use crate::message::{Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
-use crate::relay::{Journaled, Policy, Relays};
+use crate::relay::{Back, Course, Journaled, Policy, Relays, Stage};
 use crate::table::Table;
 use crate::uncompared::Uncompared;
 
@@ -185,6 +185,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             self.adopt(key, &row, effects);
         }
         self.retain_the_rest();
+        for source in self.gone.clone() {
+            self.release(source, Mark { born: Incarnation(u64::MAX), trans: TransId(u64::MAX) }, effects);
+        }
         self.ready_if_decided(effects);
     }
 
@@ -193,7 +196,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         match &row.state {
             RowState::Blocked { request } => {
                 self.ring(key.session, row.id.origin);
-                self.open(row.id, key, row.digest, request.clone(), Waiting::default()).blocked = true;
+                let relays = self.relays.open.contains_key(&row.id);
+                let call = self.open(row.id, key, row.digest, request.clone(), Waiting::default());
+                // Such a row does not say whether the call may still be cancelled: its journal is kept as if it may.
+                (call.blocked, call.cancellable) = (true, relays);
                 self.ask_recover(row.id, effects);
             }
             RowState::Relaying { .. } => self.adopt_relaying(key, row, effects),
@@ -242,7 +248,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         };
         self.undecided -= 1;
         match recovery {
-            Recovery::Completed(outcome) => self.register(id, outcome, effects),
+            Recovery::Completed(Outcome::Failed(error)) if self.relays.has_effects(id) => {
+                self.turn(id, Course::Failing(error.clone()), Back::Failed(error), effects);
+            }
+            Recovery::Completed(outcome) => self.complete(id, outcome, effects),
             Recovery::NotExecuted => self.run(id, effects),
             Recovery::Unknown => {
                 call.state = State::InDoubt;
@@ -263,7 +272,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             _ => return self.resolve_relay(id, resolution, effects),
         }
         match resolution {
-            Resolution::Outcome(outcome) => self.register(id, outcome, effects),
+            Resolution::Outcome(outcome) => self.complete(id, outcome, effects),
             Resolution::Rerun | Resolution::RollBack => self.run(id, effects),
         }
         self.ready_if_decided(effects);
@@ -348,7 +357,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     fn returned(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match &mut call.state {
-            State::Executing if self.relays.open.contains_key(&id) => self.relay_ends(id, outcome, effects),
+            State::Executing | State::Blocking if self.relays.open.contains_key(&id) => {
+                self.relay_ends(id, outcome, effects);
+            }
             State::Executing | State::Blocking => self.register(id, outcome, effects),
             State::Handler { ending, .. } => {
                 *ending = Ending::Returned(outcome);
@@ -364,7 +375,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match &mut call.state {
             State::Executing if call.blocked => self.ask_recover(id, effects),
-            State::Executing if self.relays.open.contains_key(&id) => {
+            State::Executing | State::Blocking if self.relays.open.contains_key(&id) => {
                 self.relay_ends(id, Outcome::Failed(failure), effects);
             }
             // Not resumed yet, so the handler never passed its roll-forward point.
@@ -384,6 +395,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Committing { resume: false };
         }
+        // Else a failure would be taken for that of a closure, after which the handler goes on.
+        if let Some(transaction) = self.relays.open.get_mut(&id) {
+            transaction.stage = Stage::Completing;
+        }
         self.put_registered(id, RedProcess::AutoReply(outcome), effects);
     }
 
@@ -399,18 +414,25 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     /// The mark goes after the row: if the row's own session lies below it, the row goes with it.
     pub(super) fn commit(&mut self, id: CallId, write: Write<B>, then: Then, effects: &mut Vec<Effect<B>>) {
         let source = id.source;
+        let may_fail = matches!(write, Write::Atomic { failure: OnFailure::Nothing, .. });
         let mut writes = Vec::with_capacity(1);
         writes.push(write);
-        if matches!(then, Then::Stable { .. } | Then::StableCancelled { .. }) {
+        let ends = matches!(then, Then::Stable { .. } | Then::StableCancelled { .. });
+        if ends {
             writes.extend(self.close_journal(id));
         }
         if self.gone.contains(&source) {
             writes.push(Write::DropSource { source });
         } else if let Some(known) = self.sources.get_mut(&source) {
-            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < known.mark.born);
-            if known.mark.born > known.stored || below {
-                known.stored = known.mark.born;
-                writes.push(Write::PutMark { source, mark: known.mark });
+            // Below the mark nobody asks any more, but what was begun there must not be left half done.
+            let under_way =
+                self.relays.under_way(source).filter(|&(open, _)| open != id || !ends || may_fail);
+            let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
+            let mark = oldest.map_or(known.mark, |oldest| oldest.min(known.mark));
+            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < mark.born);
+            if mark.born > known.stored || below {
+                known.stored = mark.born;
+                writes.push(Write::PutMark { source, mark });
             }
         }
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: alloc::vec![then] });

@@ -92,16 +92,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         transaction.written = true;
-        let mut rows = Vec::new();
-        for (place, on) in &mut transaction.calls {
-            if core::mem::take(&mut on.unwritten) || place == position {
-                rows.push(place.clone());
-            }
-        }
         let Some(call) = transaction.calls.get(position).and_then(|on| on.call.as_ref()) else { return };
         let then = alloc::vec![Then::StableCall { id: call.id }];
-        let rows = rows.iter().filter_map(|place| transaction.row(place));
-        writes.extend(rows.map(|row| Write::PutJournal { row }));
+        writes.extend(transaction.rows_to_put(Some(position)).map(|row| Write::PutJournal { row }));
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
@@ -193,7 +186,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         }
         if let Outcome::Failed(error) = outcome {
-            if transaction.calls.values().any(OnCall::may_have_effect) {
+            if self.relays.has_effects(id) {
                 return self.turn(id, Course::Failing(error.clone()), Back::Failed(error), effects);
             }
             return self.complete(id, Outcome::Failed(error), effects);
@@ -201,11 +194,27 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if let Some(position) = transaction.not_asked() {
             return self.diverge(id, position, None, effects);
         }
+        if !transaction.calls.values().any(OnCall::is_unanswered) {
+            return self.complete(id, outcome, effects);
+        }
+        self.trim(id, outcome, effects);
+    }
+
+    /// The handler does without some answers. That is made durable with the answers it has: a successor does not run it
+    /// again, but cancels what is unanswered.
+    fn trim(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
+        let Some(transaction) = self.relays.open.get_mut(&id) else { return };
+        let Outcome::Reply(reply) = &outcome else { return };
+        transaction.course = Course::Through(reply.clone());
+        transaction.stage = Stage::Trimming(outcome);
+        let rows: Vec<_> = transaction.rows_to_put(None).collect();
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Relay;
         }
-        transaction.stage = Stage::Trimming(outcome);
-        self.cancel_next(id, effects);
+        let mut writes: Vec<_> = self.relaying_row(id).into_iter().collect();
+        writes.extend(rows.into_iter().map(|row| Write::PutJournal { row }));
+        let then = alloc::vec![Then::StableCourse { id }];
+        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
     /// Whether the handler may end its call in atomic mode: it has asked for all that its journal holds, and waits for
@@ -240,12 +249,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     /// The transaction is through, with this outcome.
     pub(super) fn complete(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
-        if let Some(transaction) = self.relays.open.get_mut(&id) {
-            transaction.stage = Stage::Completing;
-            if matches!(outcome, Outcome::Failed(_)) {
-                // Whatever was called is undone, so there is nothing left to keep.
-                transaction.course = Course::Back;
-            }
+        let transaction = self.relays.open.get_mut(&id).filter(|_| matches!(outcome, Outcome::Failed(_)));
+        if let Some(transaction) = transaction {
+            // Whatever was called is undone, so there is nothing left to keep.
+            transaction.course = Course::Back;
         }
         self.register(id, outcome, effects);
     }
@@ -255,7 +262,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     pub(super) fn close_journal(&mut self, id: CallId) -> Option<Write<B>> {
         let (call, transaction) = (self.calls.get(&id)?, self.relays.open.get_mut(&id)?);
         let cancelled = matches!(call.state, State::Cancelling { .. });
-        transaction.retain = call.cancellable && transaction.course == Course::Forward && !cancelled;
+        transaction.retain = call.cancellable && !transaction.course.goes_back() && !cancelled;
         (!transaction.retain).then_some(Write::CloseJournal { served: transaction.served })
     }
 
@@ -304,9 +311,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         }
         self.relays.policies.insert(id, policy);
+        // Over a row that is under way, of an outcome or a roll-forward point, nothing is written.
+        let executing = self.calls.get(&id).is_some_and(|call| call.state == State::Executing);
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         transaction.policy = policy;
-        if transaction.written && transaction.stage == Stage::Running {
+        if executing && transaction.written && transaction.stage == Stage::Running {
             let writes: Vec<_> = self.relaying_row(id).into_iter().collect();
             effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: Vec::new() });
         }

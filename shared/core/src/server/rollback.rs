@@ -40,11 +40,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
     }
 
-    /// That the transaction goes back is durable: now what it called may be undone.
+    /// That the transaction goes back, or does without some answers, is durable: now what it called may be undone.
     pub(super) fn stable_course(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
-        let Stage::Turning(back) = transaction.stage.clone() else { return };
-        self.undo_calls(id, back, effects);
+        match transaction.stage.clone() {
+            Stage::Turning(back) => self.undo_calls(id, back, effects),
+            Stage::Trimming(_) => self.cancel_next(id, effects),
+            _ => {}
+        }
     }
 
     /// Undoes what was called.
@@ -118,7 +121,8 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
                 on.state = OnState::Refused(crate::message::Refusal::Cancelled);
                 self.cancel_next(id, effects);
             }
-            Stage::Substituting(_) => self.keep_old(id, &position, effects),
+            // It may be undone in part, so neither it nor another one in its place can be gone on with.
+            Stage::Substituting(_) => self.turn(id, Course::Back, Back::Takeover, effects),
             Stage::Undoing(Back::Cancelled) => self.undo_fails(id, why, effects),
             Stage::Undoing(back) => {
                 if let Some(told) = on.told(&position) {
@@ -179,8 +183,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         resolution: Resolution<B>,
         effects: &mut Vec<Effect<B>>,
     ) {
+        let executing = self.calls.get(&id).is_some_and(|call| call.state == State::Executing);
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         match (transaction.stage.clone(), resolution) {
+            // Its outcome may be durable already.
+            (Stage::Running, Resolution::RollBack) if !executing => {}
             (Stage::Diverged { .. } | Stage::Stuck { .. }, Resolution::Outcome(outcome)) => {
                 self.complete(id, outcome, effects);
             }

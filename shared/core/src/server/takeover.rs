@@ -7,6 +7,7 @@ use super::machine::Server;
 use super::open::{State, Waiting};
 use super::{Effect, Note};
 use crate::ids::{CallId, SlotKey};
+use crate::message::Outcome;
 use crate::redundancy::{Row, RowState};
 use crate::relay::{
     Back, CallOn, Course, Journaled, OnCall, OnState, Policy, Position, Stage, Step, Substitute, Transaction,
@@ -54,6 +55,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             (Course::Forward, Policy::RollForward) => self.roll_forward(id, effects),
             (Course::Forward, Policy::Substitute) => self.ask_substitutes(id, effects),
             (Course::Forward, Policy::RollBack) => self.turn(id, Course::Back, Back::Takeover, effects),
+            (Course::Through(reply), _) => {
+                transaction.stage = Stage::Trimming(Outcome::Reply(reply.clone()));
+                self.cancel_next(id, effects);
+            }
             (Course::Back, _) => self.undo_calls(id, Back::Takeover, effects),
             (Course::Failing(error), _) => self.undo_calls(id, Back::Failed(error.clone()), effects),
         }

@@ -64,7 +64,9 @@ pub(crate) fn decode_row(key: &[u8], record: &[u8]) -> Result<Written, Damage> {
 fn body_bytes(state: &RowState<Bytes>) -> usize {
     match state {
         RowState::Blocked { request } => request.len(),
-        RowState::Relaying { request, course: Course::Failing(failure), .. } => request.len() + failure.len(),
+        RowState::Relaying { request, course: Course::Failing(text) | Course::Through(text), .. } => {
+            request.len() + text.len()
+        }
         RowState::Relaying { request, .. } => request.len(),
         RowState::Registered(process) | RowState::Undoing(process) => match process {
             RedProcess::AutoReply(Outcome::Reply(body) | Outcome::Failed(body)) => body.len(),
@@ -95,6 +97,10 @@ fn put_state(out: &mut Vec<u8>, state: &RowState<Bytes>) {
                     out.push(2);
                     put_sized(out, failure);
                 }
+                Course::Through(reply) => {
+                    out.push(3);
+                    put_sized(out, reply);
+                }
             }
             out.extend_from_slice(request);
         }
@@ -121,6 +127,7 @@ fn take_state(take: &mut Take<'_>) -> Result<RowState<Bytes>, Damage> {
                 0 => Course::Forward,
                 1 => Course::Back,
                 2 => Course::Failing(take.sized()?),
+                3 => Course::Through(take.sized()?),
                 other => return Err(format!("unknown course {other}")),
             };
             RowState::Relaying { request: take.rest(), policy, course, cancellable }

@@ -49,7 +49,12 @@ fn processes() -> impl Strategy<Value = RedProcess<Bytes>> {
 
 fn relaying() -> impl Strategy<Value = RowState<Bytes>> {
     let policies = prop_oneof![Just(Policy::RollForward), Just(Policy::Substitute), Just(Policy::RollBack)];
-    let courses = prop_oneof![Just(Course::Forward), Just(Course::Back), bodies().prop_map(Course::Failing)];
+    let courses = prop_oneof![
+        Just(Course::Forward),
+        Just(Course::Back),
+        bodies().prop_map(Course::Failing),
+        bodies().prop_map(Course::Through),
+    ];
     (bodies(), policies, courses, any::<bool>()).prop_map(|(request, policy, course, cancellable)| {
         RowState::Relaying { request, policy, course, cancellable }
     })

@@ -34,7 +34,9 @@ pub(super) fn state_words(state: &RowState<Bytes>) -> StateWords<'_> {
     };
     match state {
         RowState::Blocked { request } => open("blocked", request),
-        RowState::Relaying { request, course: Course::Forward, .. } => open("relaying", request),
+        RowState::Relaying { request, course: Course::Forward | Course::Through(_), .. } => {
+            open("relaying", request)
+        }
         RowState::Relaying { request, course: Course::Back | Course::Failing(_), .. } => {
             open("rolling_back", request)
         }
@@ -112,8 +114,10 @@ fn row_words(names: &dyn Names, written: &Written, line: &mut impl FnMut(&str, &
     match &written.row.state {
         RowState::Relaying { policy, course, cancellable, .. } => {
             line("after a takeover", policy_word(*policy));
-            if let Course::Failing(failure) = course {
-                line("failure to be registered", &body_words(failure));
+            match course {
+                Course::Failing(failure) => line("failure to be registered", &body_words(failure)),
+                Course::Through(reply) => line("reply to be registered", &body_words(reply)),
+                Course::Forward | Course::Back => {}
             }
             line("its caller may cancel it", &cancellable.to_string());
         }
