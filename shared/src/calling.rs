@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::branch::within_limit;
 use crate::control::{AliasStats, ToFtm};
+use crate::defect::Point;
 use crate::hashing::NumberMap;
 use crate::limits::WINDOW;
 use crate::process::Shared;
@@ -220,6 +221,7 @@ impl CallSide {
             // Somebody else has consumed it: two may have asked for one call by its id.
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
         }
+        self.pass(Point::BeforeConsume);
         let told = (self.outbox || rider.is_some()).then(|| {
             let (tell, told) = oneshot::channel();
             state.consumed.insert(id, tell);
@@ -283,11 +285,26 @@ impl CallSide {
         let mut state = self.state.lock();
         for Committed { token, outcome } in jobs {
             if let Token::Outbox(id) = token {
+                self.pass_durable(&state, id);
                 if let Some(tell) = state.consumed.remove(&id) {
                     let _ = tell.send(outcome);
                 }
                 self.feed(&mut state, Input::Stable { id });
             }
+        }
+    }
+
+    /// This process passes a defect point of this alias.
+    #[inline]
+    fn pass(&self, point: Point) {
+        self.shared.points.pass(self.source, point);
+    }
+
+    /// A call is durably in the outbox, or dropped from it.
+    fn pass_durable(&self, state: &State, id: CallId) {
+        if self.shared.points.any() {
+            let putting = state.core.call_view(id).is_some_and(|view| view.state == CallState::Putting);
+            self.pass(if putting { Point::AfterOutbox } else { Point::AfterConsume });
         }
     }
 
@@ -341,7 +358,10 @@ impl CallSide {
             Effect::Rejected { reason, .. } => state.started = Some(Err(reason)),
             Effect::Commit { incarnation, write } => {
                 let (id, change) = match write {
-                    Write::Put(call) => (call.id, AreaWrite::OutboxPut(call)),
+                    Write::Put(call) => {
+                        self.pass(Point::BeforeOutbox);
+                        (call.id, AreaWrite::OutboxPut(call))
+                    }
                     Write::Drop(id) => (id, AreaWrite::OutboxDrop(id)),
                 };
                 let mut writes = vec![change];
@@ -353,7 +373,9 @@ impl CallSide {
                     state.resent += 1;
                 }
                 self.trace_sending(state, &request, port);
+                self.pass(Point::BeforeSend);
                 self.send(state, port, Message::Request(request));
+                self.pass(Point::AfterSend);
             }
             Effect::SendCancel { port, request } => self.send(state, port, Message::Cancel(request)),
             Effect::SendMark { port, target, mark } => self.send_mark(state, port, target, mark),

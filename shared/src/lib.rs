@@ -33,6 +33,7 @@ mod calling;
 mod client;
 pub mod clock;
 pub mod control;
+pub mod defect;
 mod directory;
 mod error;
 mod hashing;

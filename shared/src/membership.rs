@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::calling::CallSide;
 use crate::control::{AliasStats, TakeoverTiming, TicketAlias};
+use crate::defect::Point;
 use crate::process::Shared;
 use crate::serving::{Found, Promotion, Serving};
 use crate::sink::AreaSink;
@@ -120,6 +121,7 @@ impl Membership {
         let start = Instant::now();
         let sink = AreaSink::start(self.clone());
         let (folder, alias, id) = (shared.ticket.areas.clone(), self.ticket.alias.clone(), self.alias);
+        shared.points.pass(self.alias, Point::BeforeOpen);
         let opening = tokio::task::spawn_blocking(move || {
             let store = open_area(&folder, &alias, id, incarnation, sink)?;
             let found = Found { blocked: store.blocked()?, journal: store.journal()? };
@@ -127,6 +129,7 @@ impl Membership {
             Ok::<_, Error>((store, found, outbox))
         });
         let (store, found, outbox) = opening.await.map_err(|_| Error::Ended)??;
+        shared.points.pass(self.alias, Point::AfterOpen);
         let opened = Instant::now();
         let area = Area { store };
         let form = if self.ticket.id_by_port { IdForm::SourcePort } else { IdForm::Incarnation };
@@ -153,7 +156,9 @@ impl Membership {
             return Err(Error::failed("this process is in service for the alias already"));
         }
         let active = self.active.get().ok_or(Error::Ended)?;
+        shared.points.pass(self.alias, Point::BeforeRecover);
         self.begin(active, self.trans_base(shared, trans_base), outbox, found).await?;
+        shared.points.pass(self.alias, Point::AfterRecover);
         self.in_service.send_replace(true);
         Ok(TakeoverTiming {
             open_us: Some((opened - start).as_micros() as u64),

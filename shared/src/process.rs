@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange};
+use crate::defect::Points;
 use crate::directory::Directory;
 use crate::links::{self, Links};
 use crate::membership::Membership;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) links: Links,
     pub(crate) trace: Trace,
+    pub(crate) points: Points,
     pub(crate) memberships: Vec<Arc<Membership>>,
     pub(crate) ftm: Mutex<Option<Link>>,
     pub(crate) told: watch::Sender<bool>,
@@ -80,6 +82,7 @@ impl Process {
             directory: Directory::default(),
             links: Links::default(),
             trace: Trace::new(ticket.process.clone()),
+            points: Points::new(ticket.fired.clone()),
             memberships,
             ftm: Mutex::new(None),
             told: watch::Sender::new(false),

@@ -32,6 +32,7 @@ use crate::call::Waited;
 use crate::calling::CallSide;
 use crate::clock;
 use crate::control::{AliasStats, InDoubtDecision, Relays, TableRow, TakeoverTiming, What};
+use crate::defect::Point;
 use crate::hashing::NumberMap;
 use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
 use crate::process::Shared;
@@ -94,6 +95,7 @@ pub(crate) struct Promotion {
 /// The server side of an alias that is in service here.
 pub(crate) struct ServeSide<S> {
     me: Weak<Self>,
+    alias: AliasId,
     alias_name: String,
     incarnation: Incarnation,
     area: Area,
@@ -172,6 +174,7 @@ impl<S: Service> ServeSide<S> {
         let runtime = Handle::current();
         let side = Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            alias,
             alias_name,
             incarnation,
             area,
@@ -190,6 +193,12 @@ impl<S: Service> ServeSide<S> {
     fn me(&self) -> Arc<Self> {
         // The side lives as long as its process: it is only dropped when nothing can call it any more.
         self.me.upgrade().expect("a side that runs is referenced by its process")
+    }
+
+    /// This process passes a defect point of this alias.
+    #[inline]
+    fn pass(&self, point: Point) {
+        self.shared.points.pass(self.alias, point);
     }
 
     /// Feeds one input and everything that follows from it at once.
@@ -274,7 +283,9 @@ impl<S: Service> ServeSide<S> {
         }
         if let Some(link) = state.links.get(&asker.0) {
             self.shared.trace_answered(id, &self.alias_name, &link.peer().name, redundant);
+            self.pass(Point::BeforeReply);
             let _ = link.send_message(&Message::Answer { id, outcome, redundant });
+            self.pass(Point::AfterReply);
         }
         if !state.answered {
             state.answered = true;
@@ -295,6 +306,7 @@ impl<S: Service> Serving for ServeSide<S> {
         state.links.entry(asker.0).or_insert_with(|| link.clone());
         for request in requests.iter() {
             self.shared.trace_received(request, &self.alias_name, &link.peer().name);
+            self.pass(Point::AfterReceive);
         }
         state.received += requests.len() as u64;
         state.inbox.extend(requests.drain(..).map(|request| Arrived::Request(asker, request)));

@@ -18,6 +18,7 @@ mod ls;
 mod man;
 mod output;
 mod parts;
+mod points;
 mod policy;
 mod ps;
 mod relays;
@@ -77,15 +78,19 @@ enum Command {
     Hang(inject::Hang),
     /// Let a stopped process go on (SIGCONT)
     Resume(inject::Resume),
+    /// Let a process go on that waits at a defect point
+    Step(inject::Step),
     /// Let a process end in good order
     Exit(inject::Exit),
     /// End a process in good order and start it again
     Restart(inject::Restart),
     /// Add a backup to an alias
     AddBackup(inject::AddBackup),
-    /// Do what a defect says, such as "every 500ms..1500ms kill counter"
+    /// Do what a defect says, such as "every 500ms..1500ms kill counter" or "kill counter@after-block#2"
     Defect(inject::DefectCommand),
-    /// Let everything go on that was stopped
+    /// The defect points and where they are, or those that are armed
+    Points(points::Points),
+    /// Take defects back: disarm points, let everything go on that was stopped
     Heal(inject::Heal),
     /// Make one exactly-once call
     Call(call::Call),
@@ -164,6 +169,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Kill(command) => block_on(command.run(context)),
         Command::Hang(command) => block_on(command.run(context)),
         Command::Resume(command) => block_on(command.run(context)),
+        Command::Step(command) => block_on(command.run(context)),
+        Command::Points(command) => block_on(command.run(context)),
         Command::Exit(command) => block_on(command.run(context)),
         Command::Restart(command) => block_on(command.run(context)),
         Command::AddBackup(command) => block_on(command.run(context)),

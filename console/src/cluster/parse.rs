@@ -317,6 +317,9 @@ fn tour(
             for target in action.targets() {
                 check_known(Some(target), &any, text.at.clone(), mistakes);
             }
+            for alias in action.armed() {
+                check_known(Some(alias), &alias_names, text.at.clone(), mistakes);
+            }
             Some(action)
         });
         let texts = match fields.get("expect").map(|value| value.get_ref()) {

@@ -292,3 +292,20 @@ fn expectations_are_checked_against_what_is_seen() {
     assert!(holds("acked grows", 6) && !holds("acked grows", 5));
     assert!(holds("acked >= 3", 3) && !holds("acked < 3", 3) && holds("lost = 0", 9));
 }
+
+#[test]
+fn a_step_may_arm_a_defect_point_of_an_alias_and_of_nothing_else() {
+    let file = |action: &str| {
+        let text = format!(
+            "name = \"a\"\n[aliases.relay]\nkind = \"relay\"\nmembers = 2\noptions = {{ to = \"counter\" }}\n\
+             [aliases.counter]\nkind = \"counter\"\n[[tour]]\nsay = \"Now.\"\ndo = \"{action}\"\n"
+        );
+        ClusterFile::parse("a.toml", &text).map_err(|error| error.to_string())
+    };
+    let read = file("kill relay@after-journal").expect("an alias has points");
+    assert_eq!(read.tour[0].action.as_ref().map(Action::armed), Some(vec!["relay"]));
+    assert!(file("pause relay@after-journal and kill counter").is_ok());
+    let refused = file("kill relay-1@after-journal").expect_err("a process has none");
+    assert!(refused.contains("relay-1"), "{refused}");
+    assert!(file("kill relay@after-jurnal").expect_err("no such point").contains("`after-journal`"));
+}

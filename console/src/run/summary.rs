@@ -34,6 +34,9 @@ pub struct Summary {
     pub doubled: u64,
     /// The defects that were injected.
     pub defects: Vec<DefectDone>,
+    /// Defect points that were armed and that nobody passed often enough, in the language of defects.
+    #[serde(default)]
+    pub unfired: Vec<String>,
     /// The takeovers.
     pub takeovers: Vec<Takeover>,
     /// What became of transactions of relays that did not go straight on.
@@ -132,6 +135,10 @@ impl Latency {
 pub(super) struct Gathered {
     takeovers: BTreeMap<(String, u64), Takeover>,
     order: Vec<(String, u64)>,
+    /// What is armed, in the language of defects, by its id: it is no defect before it fires.
+    armed: BTreeMap<String, String>,
+    /// What was disarmed before it fired.
+    disarmed: Vec<String>,
     /// The defects so far.
     pub(super) defects: Vec<DefectDone>,
 }
@@ -156,14 +163,29 @@ impl Gathered {
                         merge(&mut takeover.timing, timing);
                     }
                 }
-                What::Defect { id, spec } => self.defects.push(DefectDone {
-                    id: id.clone(),
-                    spec: spec.clone(),
-                    at_ms: event.unix_ms.saturating_sub(began_unix_ms),
-                }),
+                What::Armed { id, spec } => drop(self.armed.insert(id.clone(), spec.clone())),
+                What::Disarmed { id } => self.disarmed.extend(self.armed.remove(id)),
+                What::Paused { name, point, id } => {
+                    let spec = self.armed.remove(id).unwrap_or_else(|| format!("pause {name}@{point}"));
+                    self.push_defect(id, &spec, event.unix_ms.saturating_sub(began_unix_ms));
+                }
+                What::Defect { id, spec } => {
+                    self.push_defect(id, spec, event.unix_ms.saturating_sub(began_unix_ms));
+                }
                 _ => {}
             }
         }
+    }
+
+    fn push_defect(&mut self, id: &str, spec: &str, at_ms: u64) {
+        self.armed.remove(id);
+        self.defects.push(DefectDone { id: id.to_owned(), spec: spec.to_owned(), at_ms });
+    }
+
+    /// The points that were armed and did not fire.
+    #[must_use]
+    pub(super) fn unfired(&self) -> Vec<String> {
+        self.disarmed.iter().chain(self.armed.values()).cloned().collect()
     }
 
     /// The takeovers in the order in which they began.
@@ -226,6 +248,8 @@ impl Summary {
             format!("defects     {}", self.defects.len()),
             format!("takeovers   {}", self.takeovers.len()),
         ];
+        // A run that was clean because nothing happened proves nothing.
+        lines.extend(self.unfired.iter().map(|spec| format!("  unfired   {spec}")));
         let Transactions { rolled_forward, rolled_back, substituted } = self.transactions;
         if self.transactions != Transactions::default() {
             lines.push(format!(

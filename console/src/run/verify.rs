@@ -80,6 +80,7 @@ pub(super) fn verify(folder: &Folder, options: &RunOptions, settled: Settled) ->
         doubled,
         takeovers: settled.gathered.takeovers(),
         transactions: settled.transactions,
+        unfired: settled.gathered.unfired(),
         defects: settled.gathered.defects,
         latency_us: latency(&history),
         violations,

@@ -61,10 +61,15 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             return order(app, undo.what, undo.request, None);
         }
         Id::HealAll => {
-            let hung = app.history.live().active_defects().filter_map(|it| it.hung_process());
-            let hung: Vec<String> = hung.map(str::to_owned).collect();
-            app.undo.retain(|undo| !matches!(undo.request, OperatorRequest::Resume { .. }));
-            return hung.into_iter().flat_map(|process| resume(app, process)).collect();
+            let remedies =
+                app.history.live().active_defects().filter_map(|it| Some((it.id.clone(), it.remedy()?)));
+            let remedies: Vec<_> = remedies.collect();
+            app.undo.retain(|undo| {
+                !matches!(undo.request, OperatorRequest::Resume { .. } | OperatorRequest::Disarm { .. })
+            });
+            let heal =
+                remedies.into_iter().map(|(id, remedy)| order(app, format!("{id} is over"), remedy, None));
+            return heal.flatten().collect();
         }
         Id::ResolveReply | Id::ResolveRerun | Id::ResolveRollBack | Id::ResolveFail => {
             resolve::resolve(app, id);

@@ -369,7 +369,9 @@ impl App {
             Some(member) => {
                 let life = self.world().processes.get(&member.process).map(|process| process.life);
                 match life {
-                    Some(crate::world::Life::Hung) => Owner::Hangs(member.process.clone()),
+                    Some(crate::world::Life::Hung | crate::world::Life::Paused) => {
+                        Owner::Hangs(member.process.clone())
+                    }
                     Some(crate::world::Life::Dead) => Owner::Dead,
                     _ => Owner::Serves(member.process.clone()),
                 }

@@ -20,7 +20,9 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
             acts(app, id)
         }
         Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
-        Id::HealAll if app.history.live().active_defects().next().is_none() => Err("nothing hangs".into()),
+        Id::HealAll if app.history.live().active_defects().next().is_none() => {
+            Err("nothing hangs, and nothing is armed".into())
+        }
         Id::Undo | Id::HealAll => may_act(app),
         Id::Resolve | Id::ResolveReply | Id::ResolveRerun | Id::ResolveRollBack | Id::ResolveFail => {
             may_act(app)?;

@@ -1,4 +1,4 @@
-use palib::control::What;
+use palib::control::{OperatorRequest, What};
 use proptest::prelude::*;
 
 use super::stage::{Stage, counter_row};
@@ -52,6 +52,42 @@ fn a_hang_stays_in_the_ledger_until_it_is_healed_or_its_process_dies() {
     assert_eq!(fold(&healed).active_defects().count(), 0);
     stage.say("ftm", What::Exited { name: "counter-1".into(), pid: 1, how: "SIGKILL".into(), ordered: true });
     assert_eq!(fold(&stage).active_defects().count(), 0);
+}
+
+#[test]
+fn an_armed_point_counts_until_it_has_fired_or_was_disarmed() {
+    let mut stage = Stage::counter();
+    let spec = "kill counter@after-block".to_owned();
+    stage.say("ftm", What::Armed { id: "P1".into(), spec: spec.clone() });
+    let world = fold(&stage);
+    assert_eq!((world.active_defects().count(), world.defects[0].state()), (1, DefectState::Armed));
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Disarm { id: "P1".into() }));
+    let mut disarmed = stage.clone();
+    disarmed.say("ftm", What::Disarmed { id: "P1".into() });
+    assert_eq!(fold(&disarmed).defects[0].state(), DefectState::Healed);
+    stage.say("ftm", What::Defect { id: "P1".into(), spec });
+    let world = fold(&stage);
+    assert_eq!((world.defects.len(), world.defects[0].state()), (1, DefectState::Fired));
+    assert_eq!(world.active_defects().count(), 0);
+}
+
+#[test]
+fn who_waits_at_a_point_can_be_let_go_on_and_is_up_again() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Armed { id: "P1".into(), spec: "pause counter@after-commit".into() });
+    stage
+        .say("ftm", What::Paused { name: "counter-1".into(), point: "after-commit".into(), id: "P1".into() });
+    let world = fold(&stage);
+    assert_eq!(world.defects[0].state(), DefectState::Active);
+    assert_eq!(world.processes["counter-1"].life, Life::Paused);
+    assert_eq!(world.processes["counter-1"].why, "paused at after-commit (P1)");
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Resume { process: "counter-1".into() }));
+    stage.say("ftm", What::Healed { id: "P1".into() });
+    let world = fold(&stage);
+    assert_eq!(
+        (world.defects[0].state(), world.processes["counter-1"].life),
+        (DefectState::Healed, Life::Up)
+    );
 }
 
 #[test]
@@ -290,6 +326,39 @@ fn targets_that_may_stand_for_one_another_are_judged_together() {
     let targets = ["a|b".to_owned(), "c".to_owned(), "b".to_owned(), "c|d".to_owned()];
     let names: Vec<String> = groups(targets.iter()).into_iter().map(|group| group.name).collect();
     assert_eq!(names, ["a|b", "c|d"]);
+}
+
+/// A storm over substitutes was called doubled: main was read before an effect was undone there, and spare after it
+/// was done there instead.
+#[test]
+fn an_effect_that_moves_to_a_substitute_between_two_readings_is_not_doubled() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Alias { row: relay_row() });
+    for (name, alias_id) in [("main", 4), ("spare", 5)] {
+        let mut row = AliasRow { alias: name.into(), alias_id, ..counter_row(1, false) };
+        for member in &mut row.members {
+            member.process = member.process.replace("counter", name);
+        }
+        stage.say("ftm", What::Alias { row });
+    }
+    stage.wait(50).measure("main-1", "main", &[("effects", 3), ("undone", 0)]);
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 3), ("undone", 0)]);
+    stage.wait(50).measure(
+        "relay-1",
+        "relay",
+        &[("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)],
+    );
+    stage.wait(50).measure("caller-1", "caller", &[("issued:relay", 3), ("acked:relay", 3)]);
+    let verdict = fold(&stage).verdict();
+    assert!(verdict.is_measured() && verdict.is_clean(), "{verdict:?}");
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 4), ("undone", 0)]);
+    stage.wait(50).measure(
+        "relay-1",
+        "relay",
+        &[("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)],
+    );
+    stage.wait(50).measure("caller-1", "caller", &[("issued:relay", 3), ("acked:relay", 3)]);
+    assert_eq!(fold(&stage).verdict().doubled, 1, "one place alone can have too many");
 }
 
 #[test]

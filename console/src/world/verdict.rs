@@ -202,7 +202,11 @@ impl Ledger {
     fn doubled(&self, group: &Group, servers: &[&Readings]) -> u64 {
         let Some((issued, before_ns)) = self.issued(group, RELAYS_DEEP_MAX) else { return 0 };
         let read = servers.iter().filter_map(|it| before(it, before_ns));
-        let effects: u64 = read.map(|it| it.first.saturating_sub(it.second)).sum();
+        let standing = read.map(|it| it.first.saturating_sub(it.second));
+        // Where one alias takes the place of another, an effect is undone here and then done there. The two are read at
+        // different moments, and each may be seen where it stood then; together they would accuse. The rest is found
+        // when everything is at rest.
+        let effects: u64 = if group.aliases.len() > 1 { standing.max().unwrap_or(0) } else { standing.sum() };
         effects.saturating_sub(issued)
     }
 

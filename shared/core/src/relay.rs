@@ -108,6 +108,9 @@ pub struct Journaled<B> {
     /// Its answer, once another row of the transaction was put after it came: it costs no commit of its own. Until
     /// then the server's redundancy table has it.
     pub answer: Option<Outcome<B>>,
+    /// What takes its place once it is cancelled; durable before it is, so that no successor sends it again while its
+    /// cancellation is under way.
+    pub designated: Option<Substitute<B>>,
 }
 
 /// A call that takes the place of an unanswered one (claim 26).

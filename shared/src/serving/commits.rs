@@ -8,6 +8,7 @@ use palib_core::server::{Input, Then, Write};
 
 use super::{ServeSide, State};
 use crate::client::rider;
+use crate::defect::Point;
 use crate::service::Service;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
 use crate::steps::Durable;
@@ -31,6 +32,7 @@ impl<S: Service> ServeSide<S> {
         all.extend(along.map(AreaWrite::Also));
         let idle = state.jobs.is_empty();
         let token = then.first().map_or(Token::Other(0), |then| token_of(*then));
+        self.pass_commit(state, &token, Side::Before);
         state.jobs.push(Job { incarnation, writes: all, token });
         if idle {
             self.work.notify_one();
@@ -51,6 +53,7 @@ impl<S: Service> ServeSide<S> {
 
     /// A job is durable.
     pub(super) fn durable(&self, state: &mut State, now: Nanos, Committed { token, outcome }: Committed) {
+        self.pass_commit(state, &token, Side::After);
         let input = match token {
             Token::Row(id) => {
                 self.shared.trace_stable(id, &self.alias_name, Durable::Outcome);
@@ -76,6 +79,49 @@ impl<S: Service> ServeSide<S> {
             Token::Outbox(_) | Token::Other(_) => return,
         };
         self.feed_at(state, now, input);
+    }
+}
+
+/// Which side of a commit.
+#[derive(Clone, Copy)]
+enum Side {
+    /// It was not given to the writer.
+    Before,
+    /// It is durable, and nothing has followed from it.
+    After,
+}
+
+impl<S: Service> ServeSide<S> {
+    /// This process passes the defect points of a commit.
+    #[inline]
+    fn pass_commit(&self, state: &State, token: &Token, side: Side) {
+        if self.shared.points.any() {
+            self.pass_armed(state, token, side);
+        }
+    }
+
+    #[cold]
+    fn pass_armed(&self, state: &State, token: &Token, side: Side) {
+        let (before, after) = match token {
+            Token::Row(id) => {
+                if state.core.transactions().any(|view| view.served() == *id) {
+                    self.pass(match side {
+                        Side::Before => Point::BeforeComplete,
+                        Side::After => Point::AfterComplete,
+                    });
+                }
+                (Point::BeforeCommit, Point::AfterCommit)
+            }
+            Token::Block(_) => (Point::BeforeBlock, Point::AfterBlock),
+            Token::CallOn(_) => (Point::BeforeJournal, Point::AfterJournal),
+            Token::Course(_) => (Point::BeforeCourse, Point::AfterCourse),
+            Token::Cancelled(_) => (Point::BeforeTombstone, Point::AfterTombstone),
+            Token::Undoing(_) | Token::Closed { .. } | Token::Outbox(_) | Token::Other(_) => return,
+        };
+        self.pass(match side {
+            Side::Before => before,
+            Side::After => after,
+        });
     }
 }
 

@@ -8,18 +8,27 @@ use palib_core::ids::CallId;
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::relay::{Given, Position};
-use palib_core::server::Input;
+use palib_core::server::{CallState, Input};
 use tokio::sync::oneshot;
 
 use super::{ServeSide, State};
 use crate::branch::{Branch, Run};
 use crate::call::{Call, CallHome, Waited};
 use crate::control::What;
+use crate::defect::Point;
 use crate::service::{InDoubt, Service, outcome_of};
 use crate::stable::AtomicClosure;
 use crate::{Area, Policy, Result};
 
 impl<S: Service> ServeSide<S> {
+    /// The handler has returned. If its outcome is registered already, what it did was passed with that.
+    pub(super) fn pass_executed(&self, state: &State, id: CallId) {
+        let open = |state| matches!(state, CallState::Executing | CallState::Blocked | CallState::Relaying);
+        if self.shared.points.any() && state.core.call(id).is_some_and(|call| open(call.state)) {
+            self.pass(Point::AfterExecute);
+        }
+    }
+
     pub(super) fn call_handler(&self, state: &mut State, id: CallId, index: u16, arg: Bytes, request: Bytes) {
         self.shared.trace.push(What::RedundancyFound {
             call: self.shared.directory.id_text(id),
@@ -69,6 +78,19 @@ impl<S: Service> ServeSide<S> {
         })
     }
 
+    /// A closure that passes a defect point as it has run, if any is armed now: most never carry that along.
+    pub(super) fn pointed(&self, mut run: AtomicClosure, point: Point) -> AtomicClosure {
+        if !self.shared.points.any() {
+            return run;
+        }
+        let (shared, alias) = (self.shared.clone(), self.alias);
+        Box::new(move |area| {
+            let outcome = run(area);
+            shared.points.pass(alias, point);
+            outcome
+        })
+    }
+
     fn ask(&self, run: Run, input: Input<Bytes>) -> oneshot::Receiver<Waited> {
         let mut state = self.state.lock();
         let Some(told) = self.wait_for(&mut state, run) else { return over() };
@@ -98,7 +120,7 @@ impl<S: Service> CallHome for ServeSide<S> {
     fn atomic(&self, run: Run, closure: AtomicClosure) -> oneshot::Receiver<Waited> {
         let (mut state, id) = (self.state.lock(), run.id);
         let Some(told) = self.wait_for(&mut state, run) else { return over() };
-        state.closure = Some(closure);
+        state.closure = Some(self.pointed(closure, Point::AfterExecute));
         self.feed_soon(&mut state, Input::Atomic { id });
         if state.closure.take().is_some() {
             // The machine asked for no commit: the call has an outcome already. The handler gets an error.

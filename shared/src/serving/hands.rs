@@ -20,6 +20,7 @@ use super::handlers::panic_text;
 use super::{ServeSide, State};
 use crate::branch::{Branch, Run};
 use crate::call::Call;
+use crate::defect::Point;
 use crate::service::{Service, outcome_of};
 
 /// Hands that stay when there is nothing to do. What is more ends: a burst of calls leaves little behind.
@@ -63,6 +64,7 @@ impl<S: Service> ServeSide<S> {
         if let Some((run, input)) = ended
             && state.runs.end(run)
         {
+            self.pass_executed(&state, run.id);
             self.feed_soon(&mut state, input);
             state.gives.forget(run.id);
         }
@@ -96,6 +98,7 @@ async fn hand<S: Service>(side: Weak<ServeSide<S>>, errand: Arc<Notify>) {
             }
         };
         let Next::Execute(side, run, body) = next else { return };
+        side.pass(Point::BeforeExecute);
         let call = Call { root: Branch::root(side.clone(), run), body };
         let result = AssertUnwindSafe(side.service.handle(call)).catch_unwind().await;
         let id = run.id;

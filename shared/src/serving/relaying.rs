@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Message;
-use palib_core::relay::{Given, Position, Substitute as CoreSubstitute};
+use palib_core::relay::{Given, News, Position, Substitute as CoreSubstitute};
 use palib_core::server::{Effect, Input};
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
@@ -16,6 +16,7 @@ use super::handlers::over;
 use super::undo::Executed;
 use super::{ServeSide, State};
 use crate::branch::{Run, within_limit};
+use crate::defect::Point;
 use crate::service::Service;
 use crate::{Policy, Result, Substitute, Unanswered};
 
@@ -68,8 +69,15 @@ impl<S: Service> ServeSide<S> {
                 let call = self.calling.reserve(target, body);
                 state.todo.push_back(Input::Allotted { id, position, call });
             }
-            Effect::SendOn { id } => self.calling.stable(id),
-            Effect::CancelOn { id } => self.calling.cancel(id),
+            Effect::SendOn { id } => {
+                self.pass(Point::BeforeCallOn);
+                self.calling.stable(id);
+                self.pass(Point::AfterCallOn);
+            }
+            Effect::CancelOn { id } => {
+                self.pass(Point::BeforeCancel);
+                self.calling.cancel(id);
+            }
             Effect::Settle { ids } => self.calling.settle(ids),
             _ => unreachable!("all other effects are performed before"),
         }
@@ -79,8 +87,13 @@ impl<S: Service> ServeSide<S> {
 
     /// Fetches what became of calls on.
     pub(super) fn hear(&self, state: &mut State) {
-        let news = self.calling.fetch_news().into_iter();
-        state.todo.extend(news.map(|(id, news)| Input::News { id, news }));
+        for (id, news) in self.calling.fetch_news() {
+            self.pass(match &news {
+                News::Answered(_) | News::Refused(_) => Point::AfterAnswer,
+                News::Cancel(_) => Point::AfterCancel,
+            });
+            state.todo.push_back(Input::News { id, news });
+        }
     }
 
     fn ask_substitute(&self, id: CallId, request: Bytes, position: Position, target: AliasId, body: Bytes) {

@@ -13,6 +13,7 @@ use super::handlers::panic_text;
 use super::{ServeSide, State};
 use crate::Area;
 use crate::call::{CallHome, Waited};
+use crate::defect::Point;
 use crate::service::Service;
 use crate::stable::AtomicClosure;
 use crate::undo::{Undo, UndoHome};
@@ -32,11 +33,13 @@ impl<S: Service> ServeSide<S> {
         self.runtime.spawn(async move {
             let home = me.clone();
             let undo = Undo { home, id, body: request, registered: red.into(), relayed, interrupted };
+            me.pass(Point::BeforeUndo);
             let ended = AssertUnwindSafe(me.service.undo(undo)).catch_unwind().await;
             let result = match ended {
                 Ok(result) => result.map_err(|error| Bytes::from(error.to_string())),
                 Err(panic) => Err(panic_text(panic.as_ref())),
             };
+            me.pass(Point::AfterUndo);
             me.feed(&mut me.state.lock(), Input::Undone { id, result });
         });
     }
@@ -60,7 +63,7 @@ impl<S: Service> UndoHome for ServeSide<S> {
         let mut state = self.state.lock();
         let state: &mut State = &mut state;
         state.undoing.insert(id, tell);
-        state.closure = Some(run);
+        state.closure = Some(self.pointed(run, Point::AfterUndo));
         self.feed(state, Input::UndoAtomic { id });
         if state.closure.take().is_some() {
             // The machine asked for no commit: the call is not being undone any more.

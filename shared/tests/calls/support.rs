@@ -76,6 +76,7 @@ impl Ftm {
             key,
             authority: path("authority.pem".to_owned()),
             areas: path("areas".to_owned()),
+            fired: path(format!("{process}.fired")),
             aliases: aliases
                 .iter()
                 .map(|(alias, alias_id, port)| TicketAlias {

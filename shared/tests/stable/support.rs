@@ -249,7 +249,14 @@ pub(crate) fn journaled(
     answer: Option<Outcome<Bytes>>,
 ) -> Journaled<Bytes> {
     let call = pending(trans, &format!("reserve {trans}"));
-    Journaled { served, position: Position(position.to_vec()), call, digest: u128::from(trans), answer }
+    Journaled {
+        served,
+        position: Position(position.to_vec()),
+        call,
+        digest: u128::from(trans),
+        answer,
+        designated: None,
+    }
 }
 
 /// Only one alias has a name.

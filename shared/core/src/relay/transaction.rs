@@ -176,7 +176,8 @@ impl<B: Clone + PartialEq> Transaction<B> {
             _ => None,
         };
         let (served, position) = (self.served, position.clone());
-        Some(Journaled { served, position, call: on.call.clone()?, digest: on.digest, answer })
+        let (digest, designated) = (on.digest, on.substitute.clone());
+        Some(Journaled { served, position, call: on.call.clone()?, digest, answer, designated })
     }
 
     /// The rows whose answers the journal lacks, and the row of a new call on. From now on the journal has them.

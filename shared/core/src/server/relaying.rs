@@ -119,6 +119,12 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some((transaction, position)) = self.relays.place(on) else { return };
         let id = transaction.served.id;
         let Some(call) = transaction.calls.get_mut(&position) else { return };
+        if call.state == OnState::Held && call.substitute.is_some() {
+            if matches!(transaction.stage, Stage::Substituting(_)) {
+                self.cancel_old(id, &position, effects);
+            }
+            return;
+        }
         let replaced = call.replaces.take();
         if call.state != OnState::Putting {
             return;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::machine::Server;
 use super::open::{State, Waiting};
-use super::{Effect, Note};
+use super::{Effect, Note, Then, Write};
 use crate::ids::{CallId, SlotKey};
 use crate::message::Outcome;
 use crate::redundancy::{Row, RowState};
@@ -17,7 +17,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     /// Learns what a predecessor called on behalf of its calls.
     pub(super) fn read_journal(&mut self, journal: Vec<Journaled<B>>) {
         let (policy, now) = (self.settings.on_takeover, self.now);
-        for Journaled { served, position, call, digest, answer } in journal {
+        for Journaled { served, position, call, digest, answer, designated } in journal {
             let id = served.id;
             let transaction =
                 self.relays.open.entry(id).or_insert_with(|| Transaction::new(served, policy, now));
@@ -25,7 +25,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             self.relays.places.insert(call.id, (id, position.clone()));
             let state = answer.map_or(OnState::Held, OnState::Answered);
             let on = OnCall::new(call.target, digest);
-            let on = OnCall { call: Some(call), state, wanted: false, replayed: true, ..on };
+            let on = OnCall {
+                call: Some(call),
+                state,
+                wanted: false,
+                replayed: true,
+                substitute: designated,
+                ..on
+            };
             transaction.calls.insert(position, on);
         }
     }
@@ -52,8 +59,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         };
         (transaction.policy, transaction.course) = (*policy, course.clone());
         match (course, policy) {
-            (Course::Forward, Policy::RollForward) => self.roll_forward(id, effects),
-            (Course::Forward, Policy::Substitute) => self.ask_substitutes(id, effects),
+            (Course::Forward, Policy::RollForward | Policy::Substitute) => self.ask_substitutes(id, effects),
             (Course::Forward, Policy::RollBack) => self.turn(id, Course::Back, Back::Takeover, effects),
             (Course::Through(reply), _) => {
                 transaction.stage = Stage::Trimming(Outcome::Reply(reply.clone()));
@@ -92,16 +98,24 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some((call, transaction)) = self.calls.get(&id).zip(self.relays.open.get_mut(&id)) else {
             return;
         };
+        let asks = transaction.policy == Policy::Substitute;
         let held = transaction.calls.iter().filter(|(_, on)| on.state == OnState::Held);
-        let held: Vec<_> =
-            held.filter_map(|(position, on)| Some((position.clone(), on.call.clone()?))).collect();
+        let held = held.filter(|(_, on)| asks || on.substitute.is_some());
+        let held = held
+            .filter_map(|(position, on)| Some((position.clone(), on.call.clone()?, on.substitute.is_some())));
+        let held: Vec<_> = held.collect();
         if held.is_empty() {
             return self.roll_forward(id, effects);
         }
         transaction.stage = Stage::Substituting(held.len());
-        for (position, on) in held {
-            let (request, target, body) = (call.body.clone(), on.target, on.body);
-            effects.push(Effect::AskSubstitute { id, request, position, target, body });
+        let request = call.body.clone();
+        for (position, on, designated) in held {
+            if designated {
+                self.cancel_old(id, &position, effects);
+            } else {
+                let (request, target, body) = (request.clone(), on.target, on.body);
+                effects.push(Effect::AskSubstitute { id, request, position, target, body });
+            }
         }
     }
 
@@ -117,15 +131,25 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if !matches!(transaction.stage, Stage::Substituting(_)) {
             return;
         }
-        let Some(on) = transaction.calls.get_mut(position).filter(|on| on.state == OnState::Held) else {
-            return;
-        };
+        let free = |on: &&mut OnCall<B>| on.state == OnState::Held && on.substitute.is_none();
+        let Some(on) = transaction.calls.get_mut(position).filter(free) else { return };
         let Some(by) = by else { return self.one_less(id, effects) };
         let cancel_old = by.cancel_old;
         on.substitute = Some(by);
-        let Some(told) = on.told(position).filter(|_| cancel_old) else {
+        if !cancel_old {
             return self.replace(id, position, effects);
-        };
+        }
+        let Some((row, call)) = transaction.row(position).map(|row| (row.clone(), row.call)) else { return };
+        let then = alloc::vec![Then::StableCall { id: call.id }];
+        let writes = alloc::vec![Write::PutJournal { row }];
+        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
+    }
+
+    /// That another call takes the place of this one is durable: now it may be cancelled.
+    pub(super) fn cancel_old(&mut self, id: CallId, position: &Position, effects: &mut Vec<Effect<B>>) {
+        let Some(transaction) = self.relays.open.get_mut(&id) else { return };
+        let Some(on) = transaction.calls.get_mut(position) else { return };
+        let Some(told) = on.told(position) else { return };
         on.state = OnState::Cancelling;
         let on = told.id;
         effects.push(Effect::Note(Note::Relay { id, step: Step::CancelSent(told) }));

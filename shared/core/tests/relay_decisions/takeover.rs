@@ -115,7 +115,10 @@ fn a_substitute_takes_the_place_of_an_unanswered_call_which_is_cancelled_first()
     assert_eq!(effects, [asked]);
     let by = Some(Substitute { target: PAYMENTS, body: 9, cancel_old: true });
     let effects = bench.feed(Input::Substituted { id: id(1), position: at(1), by });
-    assert_eq!(effects, [Effect::CancelOn { id: on(1001) }]);
+    assert_eq!(effects, [], "what takes its place is durable first");
+    assert_eq!(bench.sync(), [Effect::CancelOn { id: on(1001) }]);
+    let (mut bench, effects) = bench.taken_over();
+    assert_eq!(effects, [Effect::CancelOn { id: on(1001) }], "nobody is asked again");
     assert_eq!(bench.cancelled(on(1001)), [], "the new one is put into the journal first");
     let effects = bench.sync();
     assert_eq!(

@@ -146,10 +146,9 @@ fn two_calls_at_once_are_undone_under_every_schedule_of_a_relay_and_a_server_tha
     );
 }
 
-/// A service must not change its mind: asked again about a call that it had cancelled, it lets that be sent again,
-/// while the old cancellation is still on its way.
+/// Found by a walk: asked again about a call that it had cancelled, a service let that be sent again, while the old
+/// cancellation was still on its way. What it designates is durable before the old call is cancelled.
 #[test]
-#[ignore = "known: that a substitute was designated is not durable before the old call is cancelled"]
 fn a_service_may_change_its_mind_about_a_substitute() {
     let substitute = Some((3, true));
     let relay = Service::relay(&[2], Ends::Atomic, Policy::Substitute);

@@ -37,7 +37,7 @@ fn journaled() -> Journaled<u32> {
     let (position, call, answer) = (Position(vec![1]), pending(), Some(Outcome::Reply(710)));
     // What a handler asks for is known by target and message together.
     let digest = 71_u128.rotate_left(64) ^ u128::from(SERVER.0);
-    Journaled { served, position, call, digest, answer }
+    Journaled { served, position, call, digest, answer, designated: None }
 }
 
 fn feed(server: &mut Server<u32>, input: Input<u32>) -> Vec<Effect<u32>> {
@@ -218,6 +218,7 @@ fn a_transaction_turns_back_when_the_old_call_of_a_substitute_cannot_be_undone()
     assert!(effects.iter().any(|effect| matches!(effect, Effect::AskSubstitute { .. })));
     let by = Some(Substitute { target: SERVER, body: 76, cancel_old: true });
     feed(&mut server, Input::Substituted { id: id(CLIENT, 1), position: Position(vec![1]), by });
+    feed(&mut server, Input::StableCall { id: id(RELAY, 1) });
     let news = News::Cancel(CancelEnd::NotUndone(9));
     let effects = feed(&mut server, Input::News { id: id(RELAY, 1), news });
     let [Write::PutRow { row, .. }] = commits(&effects)[..] else { panic!("{effects:?}") };

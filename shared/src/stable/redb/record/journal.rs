@@ -1,9 +1,9 @@
 //! Rows of the journal of relays: one call that was made on behalf of another.
 
 use bytes::Bytes;
-use palib_core::ids::CallId;
+use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
-use palib_core::relay::{Journaled, Served};
+use palib_core::relay::{Journaled, Served, Substitute};
 use palib_core::resend::Pending;
 
 use super::calls::{CALL_BYTES, put_call, take_call};
@@ -14,8 +14,8 @@ use super::{Damage, Table, Take, call_key, close_frame, content, open_frame, par
 /// Stands where an answer would begin.
 const NO_ANSWER: u8 = 0;
 /// What a row has besides message and answer: the origin of the call that is served, the digest, id and call, the
-/// length of the message, and what the answer is.
-const FIXED_BYTES: usize = 9 + 16 + CALL_KEY_BYTES + CALL_BYTES + 4 + 1;
+/// length of the message, whether something takes its place, and what the answer is.
+const FIXED_BYTES: usize = 9 + 16 + CALL_KEY_BYTES + CALL_BYTES + 4 + 1 + 1;
 
 pub(crate) fn encode_journaled(key: &[u8], row: &Journaled<Bytes>) -> Vec<u8> {
     let (tag, origin) = origin_parts(row.served.id.origin);
@@ -28,6 +28,14 @@ pub(crate) fn encode_journaled(key: &[u8], row: &Journaled<Bytes>) -> Vec<u8> {
     out.extend_from_slice(&call_key(row.call.id));
     put_call(&mut out, &row.call);
     put_sized(&mut out, &row.call.body);
+    match &row.designated {
+        Some(Substitute { target, body, cancel_old }) => {
+            out.extend_from_slice(&[1, u8::from(*cancel_old)]);
+            out.extend_from_slice(&target.0.to_le_bytes());
+            put_sized(&mut out, body);
+        }
+        None => out.push(0),
+    }
     match answer {
         Some(answer) => put_outcome(&mut out, answer),
         None => out.push(NO_ANSWER),
@@ -46,10 +54,17 @@ pub(crate) fn decode_journaled(key: &[u8], record: &[u8]) -> Result<Journaled<By
     let id = parse_call_key(&take.array::<CALL_KEY_BYTES>()?)?;
     let (born, target, invoked) = take_call(&mut take)?;
     let call = Pending { id, born, target, invoked, body: take.sized()? };
+    let designated = if take.bool()? { Some(take_substitute(&mut take)?) } else { None };
     let answer = match take.u8()? {
         NO_ANSWER => None,
         tag => Some(take_outcome(tag, &mut take)?),
     };
     take.end()?;
-    Ok(Journaled { served, position, call, digest, answer })
+    Ok(Journaled { served, position, call, digest, answer, designated })
+}
+
+fn take_substitute(take: &mut Take<'_>) -> Result<Substitute<Bytes>, Damage> {
+    let cancel_old = take.bool()?;
+    let target = AliasId(u32::from_le_bytes(take.array()?));
+    Ok(Substitute { target, body: take.sized()?, cancel_old })
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Incarnation, Nanos, Origin, PortId, Session, Slot, SlotKey, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, Row, RowState};
-use palib_core::relay::{BRANCH_DEPTH_MAX, Course, Journaled, Policy, Position, Served};
+use palib_core::relay::{BRANCH_DEPTH_MAX, Course, Journaled, Policy, Position, Served, Substitute};
 use palib_core::resend::Pending;
 use proptest::prelude::*;
 
@@ -102,8 +102,18 @@ fn positions() -> impl Strategy<Value = Position> {
 }
 
 fn journaled() -> impl Strategy<Value = Journaled<Bytes>> {
-    (served(), positions(), pendings(), any::<u128>(), prop::option::of(outcomes())).prop_map(
-        |(served, position, call, digest, answer)| Journaled { served, position, call, digest, answer },
+    let designated = (any::<u32>(), bodies(), any::<bool>())
+        .prop_map(|(target, body, cancel_old)| Substitute { target: AliasId(target), body, cancel_old });
+    let (answer, designated) = (prop::option::of(outcomes()), prop::option::of(designated));
+    (served(), positions(), pendings(), any::<u128>(), answer, designated).prop_map(
+        |(served, position, call, digest, answer, designated)| Journaled {
+            served,
+            position,
+            call,
+            digest,
+            answer,
+            designated,
+        },
     )
 }
 

@@ -152,6 +152,9 @@ fn journal_words(names: &dyn Names, row: &Journaled<Bytes>, line: &mut impl FnMu
         }
         None => {}
     }
+    if let Some(by) = &row.designated {
+        line("is replaced by", &format!("{}: {}", alias_text(names, by.target), body_words(&by.body)));
+    }
 }
 
 fn call_words(names: &dyn Names, call: &Pending<Bytes>, line: &mut impl FnMut(&str, &str)) {
