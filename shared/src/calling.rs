@@ -2,7 +2,7 @@
 
 mod relayed;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -18,10 +18,12 @@ use tokio::sync::{Notify, oneshot};
 use crate::branch::within_limit;
 use crate::control::{AliasStats, ToFtm};
 use crate::defect::Point;
+use crate::hashing::NumberMap;
 use crate::limits::WINDOW;
 use crate::process::Shared;
 use crate::serving::Serving;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
+use crate::transport::Link;
 use crate::{Area, Error, Result, clock};
 
 /// A request that got no answer for so long is sent again, although nothing told that it was lost. Long enough
@@ -57,15 +59,19 @@ pub(crate) struct CallSide {
 
 struct State {
     core: Caller<Bytes>,
-    waits: HashMap<CallId, oneshot::Sender<Arrival>>,
-    consumed: HashMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
+    waits: NumberMap<CallId, oneshot::Sender<Arrival>>,
+    consumed: NumberMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
     /// What the next outbox write takes along into its transaction.
     rider: Option<AtomicClosure>,
     started: Option<Result<CallId, Rejection>>,
     targets: Vec<AliasId>,
+    /// The link on which the last request went, and to which port: the next one goes the same way.
+    way: Option<(PortId, Link)>,
     relayed: Relayed,
     resent: u64,
     token: u64,
+    /// When the machine was last fed.
+    now: Nanos,
     todo: VecDeque<Input<Bytes>>,
     effects: Vec<Effect<Bytes>>,
 }
@@ -101,14 +107,16 @@ impl CallSide {
         };
         let state = State {
             core: Caller::new(settings),
-            waits: HashMap::new(),
-            consumed: HashMap::new(),
+            waits: NumberMap::default(),
+            consumed: NumberMap::default(),
             rider: None,
             started: None,
             targets: Vec::new(),
+            way: None,
             relayed: Relayed::default(),
             resent: 0,
             token: 0,
+            now: Nanos::default(),
             todo: VecDeque::new(),
             effects: Vec::new(),
         };
@@ -225,7 +233,9 @@ impl CallSide {
             let writes = vec![AreaWrite::App(run)];
             self.area.store.submit(Job { incarnation: self.incarnation, writes, token: Token::Outbox(id) });
         }
-        self.feed(&mut state, Input::Consumed { id });
+        // It sets no time, so it is not worth a look at the clock.
+        let now = state.now;
+        self.feed_at(&mut state, now, Input::Consumed { id });
         state.rider = None;
         Ok(told)
     }
@@ -320,15 +330,22 @@ impl CallSide {
     }
 
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
+        state.now = now;
         let idle = state.core.next_wakeup().is_none();
-        state.todo.push_back(input);
-        while let Some(input) = state.todo.pop_front() {
+        // Nearly always there is nothing before it, and nothing that follows from it.
+        let mut next = Some(input);
+        if !state.todo.is_empty() {
+            state.todo.extend(next.take());
+            next = state.todo.pop_front();
+        }
+        while let Some(input) = next {
             let mut effects = std::mem::take(&mut state.effects);
             state.core.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 self.perform(state, now, effect);
             }
             state.effects = effects;
+            next = state.todo.pop_front();
         }
         if idle && state.core.next_wakeup().is_some() {
             self.busy.notify_one();
@@ -375,6 +392,19 @@ impl CallSide {
             // Whoever waits learns it because the sender of the arrival is dropped.
             Effect::NotPending { id } => drop(state.waits.remove(&id)),
         }
+    }
+
+    /// Sends a message to a port. False if the port is not known or its link is broken.
+    fn send_now(&self, state: &mut State, port: PortId, message: Message<Bytes>) -> bool {
+        if let Some((to, link)) = &state.way
+            && *to == port
+            && link.send_message(&message).is_ok()
+        {
+            return true;
+        }
+        let address = self.shared.directory.address(port);
+        state.way = address.and_then(|address| Some((port, self.shared.links.open_link(address)?)));
+        self.shared.send(port, message)
     }
 
     fn trace_sending(&self, state: &State, request: &Request<Bytes>, port: PortId) {

@@ -36,6 +36,7 @@ pub mod control;
 pub mod defect;
 mod directory;
 mod error;
+mod hashing;
 mod inspect;
 pub mod limits;
 mod links;

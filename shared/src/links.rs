@@ -10,6 +10,7 @@ use palib_core::message::{Message, Refusal, Request};
 use parking_lot::Mutex;
 
 use crate::control::{OPERATOR_ALIAS, What};
+use crate::hashing::NumberMap;
 use crate::process::Shared;
 use crate::tls::Role;
 use crate::transport::Link;
@@ -42,6 +43,14 @@ impl Links {
                 tokio::spawn(open(shared.clone(), address));
                 true
             }
+        }
+    }
+
+    /// The link to an address, if it is open.
+    pub(crate) fn open_link(&self, address: SocketAddr) -> Option<Link> {
+        match self.slots.lock().get(&address) {
+            Some(Slot::Open(link)) => Some(link.clone()),
+            _ => None,
         }
     }
 
@@ -115,7 +124,7 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
 }
 
 async fn serve_link(shared: Arc<Shared>, link: Link) {
-    let mut rights = Rights { sources: HashMap::new() };
+    let mut rights = Rights { sources: NumberMap::default() };
     let mut frames = Vec::new();
     let mut requests: Vec<Request<Bytes>> = Vec::new();
     while link.receive(&mut frames).await.is_ok() {
@@ -162,7 +171,7 @@ fn other_than_request(shared: &Shared, link: &Link, rights: &mut Rights, frame: 
 
 /// For which source aliases the holder of a link's certificate may speak (R42), remembered per link.
 struct Rights {
-    sources: HashMap<AliasId, bool>,
+    sources: NumberMap<AliasId, bool>,
 }
 
 impl Rights {

@@ -2,6 +2,7 @@
 
 mod commits;
 mod handlers;
+mod hands;
 mod inbox;
 mod notes;
 mod operator;
@@ -10,7 +11,7 @@ mod relays;
 mod runs;
 mod undo;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -26,11 +27,13 @@ use runs::Runs;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
+use self::hands::Hands;
 use crate::call::Waited;
 use crate::calling::CallSide;
 use crate::clock;
 use crate::control::{AliasStats, InDoubtDecision, Relays, TableRow, TakeoverTiming, What};
 use crate::defect::Point;
+use crate::hashing::NumberMap;
 use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
 use crate::process::Shared;
 use crate::service::Service;
@@ -103,18 +106,21 @@ pub(crate) struct ServeSide<S> {
     state: Mutex<State>,
     /// Told when there is something to do for [`work`].
     work: Arc<Notify>,
+    /// Tells one of the hands that are free that there is a call to execute.
+    errand: Arc<Notify>,
 }
 
 struct State {
     core: Server<Bytes>,
-    links: HashMap<u64, Link>,
+    links: NumberMap<u64, Link>,
     /// What was not looked at yet, in the order it came.
     inbox: VecDeque<Arrived>,
-    waits: HashMap<CallId, oneshot::Sender<Waited>>,
+    waits: NumberMap<CallId, oneshot::Sender<Waited>>,
+    hands: Hands,
     runs: Runs,
     gives: Gives,
     /// Each `undo` that waits for its commit.
-    undoing: HashMap<CallId, oneshot::Sender<Waited>>,
+    undoing: NumberMap<CallId, oneshot::Sender<Waited>>,
     /// Transactions that anything happened to: all their steps are told.
     told: HashSet<CallId>,
     /// The closure of the `Atomic` or `UndoAtomic` input that is being handled.
@@ -125,6 +131,8 @@ struct State {
     answered: bool,
     received: u64,
     refused: u64,
+    /// When the machine was last fed.
+    now: Nanos,
     todo: VecDeque<Input<Bytes>>,
     effects: Vec<Effect<Bytes>>,
 }
@@ -145,12 +153,13 @@ impl<S: Service> ServeSide<S> {
                 calls_max: REQUESTS_IN_HAND_MAX,
                 on_takeover: on_takeover.into(),
             }),
-            links: HashMap::new(),
+            links: NumberMap::default(),
             inbox: VecDeque::new(),
-            waits: HashMap::new(),
+            waits: NumberMap::default(),
+            hands: Hands::default(),
             runs: Runs::default(),
             gives: Gives::default(),
-            undoing: HashMap::new(),
+            undoing: NumberMap::default(),
             told: HashSet::new(),
             closure: None,
             jobs: Vec::new(),
@@ -158,6 +167,7 @@ impl<S: Service> ServeSide<S> {
             answered: false,
             received: 0,
             refused: 0,
+            now: Nanos::default(),
             todo: VecDeque::new(),
             effects: Vec::new(),
         };
@@ -174,6 +184,7 @@ impl<S: Service> ServeSide<S> {
             runtime,
             state: Mutex::new(state),
             work: Arc::default(),
+            errand: Arc::default(),
         });
         side.runtime.spawn(inbox::work(side.me.clone(), side.work.clone()));
         side
@@ -195,19 +206,34 @@ impl<S: Service> ServeSide<S> {
         self.feed_at(state, clock::now(), input);
     }
 
-    fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
-        state.todo.push_back(input);
-        self.feed_all(state, now);
+    /// The same for what comes in each call and is no beginning, which is all the machine looks at the time for: not
+    /// worth a look at the clock.
+    fn feed_soon(&self, state: &mut State, input: Input<Bytes>) {
+        let now = state.now;
+        self.feed_at(state, now, input);
     }
 
-    fn feed_all(&self, state: &mut State, now: Nanos) {
-        while let Some(input) = state.todo.pop_front() {
+    fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
+        // Nearly always there is nothing before it, and nothing that follows from it.
+        let mut next = Some(input);
+        if !state.todo.is_empty() {
+            state.todo.extend(next.take());
+            next = state.todo.pop_front();
+        }
+        self.feed_all(state, now, next);
+    }
+
+    /// Feeds this input, and then what is to be done already and what follows.
+    fn feed_all(&self, state: &mut State, now: Nanos, mut next: Option<Input<Bytes>>) {
+        state.now = now;
+        while let Some(input) = next {
             let mut effects = std::mem::take(&mut state.effects);
             state.core.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 self.perform(state, effect);
             }
             state.effects = effects;
+            next = state.todo.pop_front();
         }
     }
 
@@ -304,7 +330,8 @@ impl<S: Service> Serving for ServeSide<S> {
     fn news(&self) {
         let mut state = self.state.lock();
         self.hear(&mut state);
-        self.feed_all(&mut state, clock::now());
+        let next = state.todo.pop_front();
+        self.feed_all(&mut state, clock::now(), next);
     }
 
     fn link_gone(&self, link: u64) {

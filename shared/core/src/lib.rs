@@ -15,4 +15,5 @@ pub mod redundancy;
 pub mod relay;
 pub mod resend;
 pub mod server;
+mod table;
 mod uncompared;

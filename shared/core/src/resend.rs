@@ -1,8 +1,10 @@
 //! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
 
+mod calls;
 mod machine;
 mod marks;
 mod relayed;
+mod resends;
 mod slots;
 mod timers;
 mod view;

@@ -110,7 +110,7 @@ impl CallSide {
     pub(super) fn send(&self, state: &mut State, port: PortId, message: Message<Bytes>) {
         if let Some(before) = &mut state.relayed.before {
             before.push((port, message));
-        } else if !self.shared.send(port, message) {
+        } else if !self.send_now(state, port, message) {
             state.todo.push_back(Input::PortGone { port });
         }
     }

@@ -21,28 +21,8 @@ use crate::stable::AtomicClosure;
 use crate::{Area, Policy, Result};
 
 impl<S: Service> ServeSide<S> {
-    pub(super) fn execute(&self, state: &mut State, id: CallId, body: Bytes) {
-        self.shared.trace_executing(id, &self.alias_name);
-        let (me, run) = (self.me(), state.runs.begin(id));
-        self.runtime.spawn(async move {
-            me.pass(Point::BeforeExecute);
-            let call = Call { root: Branch::root(me.clone(), run), body };
-            let ended = AssertUnwindSafe(me.service.handle(call)).catch_unwind().await;
-            let input = match ended {
-                Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
-                Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
-            };
-            let mut state = me.state.lock();
-            if state.runs.end(run) {
-                me.pass_executed(&state, id);
-                me.feed(&mut state, input);
-                state.gives.forget(id);
-            }
-        });
-    }
-
     /// The handler has returned. If its outcome is registered already, what it did was passed with that.
-    fn pass_executed(&self, state: &State, id: CallId) {
+    pub(super) fn pass_executed(&self, state: &State, id: CallId) {
         let open = |state| matches!(state, CallState::Executing | CallState::Blocked | CallState::Relaying);
         if self.shared.points.any() && state.core.call(id).is_some_and(|call| open(call.state)) {
             self.pass(Point::AfterExecute);
@@ -141,7 +121,7 @@ impl<S: Service> CallHome for ServeSide<S> {
         let (mut state, id) = (self.state.lock(), run.id);
         let Some(told) = self.wait_for(&mut state, run) else { return over() };
         state.closure = Some(self.pointed(closure, Point::AfterExecute));
-        self.feed(&mut state, Input::Atomic { id });
+        self.feed_soon(&mut state, Input::Atomic { id });
         if state.closure.take().is_some() {
             // The machine asked for no commit: the call has an outcome already. The handler gets an error.
             state.waits.remove(&id);

@@ -14,6 +14,10 @@ use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 /// alive, up to 64 KiB, for as long as somebody holds the body; copying so few bytes costs less than that risk.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
 
+/// Copies share memory by so many bytes: an allocation for each would take longer than the copy itself, and so would
+/// the first clone of it.
+const COPIES_BYTES: usize = 4 * 1024;
+
 /// Room made at first for a frame that comes in pieces. It grows as the bytes really come, so a peer that only
 /// announces a large frame makes nobody set memory aside for it.
 const PARTIAL_BYTES_AT_FIRST: usize = 16 * 1024;
@@ -23,6 +27,7 @@ const PARTIAL_BYTES_AT_FIRST: usize = 16 * 1024;
 pub struct Decoder {
     /// The beginning of a frame whose end has not come yet.
     partial: BytesMut,
+    copies: Copies,
 }
 
 impl Decoder {
@@ -33,7 +38,7 @@ impl Decoder {
     pub fn feed(&mut self, mut chunk: Bytes, into: &mut Vec<Frame>) -> Result<(), WireError> {
         if !self.partial.is_empty() {
             match self.complete_partial(&mut chunk)? {
-                Some(frame) => into.push(decode_frame(frame)?),
+                Some(frame) => into.push(decode_frame(frame, &mut self.copies)?),
                 None => return Ok(()),
             }
         }
@@ -42,7 +47,7 @@ impl Decoder {
                 break;
             }
             chunk.advance(LENGTH_BYTES);
-            into.push(decode_frame(chunk.split_to(length))?);
+            into.push(decode_frame(chunk.split_to(length), &mut self.copies)?);
         }
         if !chunk.is_empty() {
             self.partial.reserve(chunk.len().max(PARTIAL_BYTES_AT_FIRST.min(FRAME_BYTES_MAX)));
@@ -79,6 +84,20 @@ impl Decoder {
     }
 }
 
+/// Where copies of small bodies are made.
+#[derive(Debug, Default)]
+struct Copies(BytesMut);
+
+impl Copies {
+    fn of(&mut self, body: &[u8]) -> Bytes {
+        if self.0.capacity() < body.len() {
+            self.0 = BytesMut::with_capacity(COPIES_BYTES.max(body.len()));
+        }
+        self.0.extend_from_slice(body);
+        self.0.split().freeze()
+    }
+}
+
 /// The length that stands at the start of these bytes, checked; none if not even that has come.
 fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
@@ -91,16 +110,16 @@ fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
 }
 
 /// Decodes a frame without its length.
-fn decode_frame(mut frame: Bytes) -> Result<Frame, WireError> {
+fn decode_frame(mut frame: Bytes, copies: &mut Copies) -> Result<Frame, WireError> {
     let kind = frame.get_u8();
     let message = match kind {
-        kind::REQUEST => Message::Request(get_request(kind, frame)?),
-        kind::CANCEL => Message::Cancel(get_request(kind, frame)?),
+        kind::REQUEST => Message::Request(get_request(kind, frame, copies)?),
+        kind::CANCEL => Message::Cancel(get_request(kind, frame, copies)?),
         kind::REPLY | kind::FAILED => {
             need(kind, &frame, ANSWER_BYTES)?;
             let id = get_id(kind, &mut frame)?;
             let redundant = get_flag(kind, "redundant", &mut frame)?;
-            let body = get_body(frame)?;
+            let body = get_body(frame, copies)?;
             let outcome = if kind == kind::REPLY { Outcome::Reply(body) } else { Outcome::Failed(body) };
             Message::Answer { id, outcome, redundant }
         }
@@ -121,7 +140,7 @@ fn decode_frame(mut frame: Bytes) -> Result<Frame, WireError> {
         kind::NOT_UNDONE => {
             need(kind, &frame, NOT_UNDONE_BYTES)?;
             let id = get_id(kind, &mut frame)?;
-            Message::CancelEnded { id, end: CancelEnd::NotUndone(get_body(frame)?) }
+            Message::CancelEnded { id, end: CancelEnd::NotUndone(get_body(frame, copies)?) }
         }
         kind::MARK => {
             need(kind, &frame, TOLD_MARK_BYTES)?;
@@ -151,7 +170,7 @@ fn end(kind: u8, frame: &Bytes) -> Result<(), WireError> {
     }
 }
 
-fn get_request(kind: u8, mut frame: Bytes) -> Result<Request<Bytes>, WireError> {
+fn get_request(kind: u8, mut frame: Bytes, copies: &mut Copies) -> Result<Request<Bytes>, WireError> {
     need(kind, &frame, REQUEST_BYTES)?;
     Ok(Request {
         id: get_id(kind, &mut frame)?,
@@ -160,7 +179,7 @@ fn get_request(kind: u8, mut frame: Bytes) -> Result<Request<Bytes>, WireError> 
         mark: get_mark(&mut frame),
         attempt: frame.get_u32_le(),
         cancellable: get_flag(kind, "cancellable", &mut frame)?,
-        body: get_body(frame)?,
+        body: get_body(frame, copies)?,
     })
 }
 
@@ -210,11 +229,11 @@ fn get_refusal(kind: u8, frame: &mut Bytes) -> Result<Refusal, WireError> {
     })
 }
 
-fn get_body(rest: Bytes) -> Result<Bytes, WireError> {
+fn get_body(rest: Bytes, copies: &mut Copies) -> Result<Bytes, WireError> {
     match rest.len() {
         0 => Ok(Bytes::new()),
         bytes if bytes > BODY_BYTES_MAX => Err(WireError::BodyTooLarge { bytes }),
-        bytes if bytes <= COPIED_BYTES_MAX => Ok(Bytes::copy_from_slice(&rest)),
+        bytes if bytes <= COPIED_BYTES_MAX => Ok(copies.of(&rest)),
         _ => Ok(rest),
     }
 }

@@ -3,7 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::calls::Calls;
 use super::marks::Marks;
+use super::resends::Resends;
 use super::slots::Slots;
 use super::timers::{Timer, set_timer};
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
@@ -31,13 +33,13 @@ pub struct Caller<B> {
     trans: TransId,
     trans_last: TransId,
     slots: Slots,
-    /// In the order of the mark, so that the first is what holds the mark down.
-    pub(super) calls: BTreeMap<Mark, Open<B>>,
+    pub(super) calls: Calls<B>,
     /// Under which incarnation the ids with this port were given.
     borns: BTreeMap<PortId, Incarnation>,
     pub(super) targets: BTreeMap<AliasId, Target>,
     pub(super) marks: Marks,
     pub(super) timers: BTreeSet<(Nanos, Timer)>,
+    pub(super) resends: Resends,
 }
 
 /// Whether this member calls for its alias.
@@ -75,10 +77,11 @@ impl<B> Open<B> {
         state: State<B>,
         targets: &mut BTreeMap<AliasId, Target>,
         timers: &mut BTreeSet<(Nanos, Timer)>,
+        resends: &mut Resends,
     ) {
         let was_out = self.state.is_out();
         self.state = state;
-        set_timer(timers, &mut self.resend, None, Timer::Resend(key));
+        resends.set(&mut self.resend, None);
         set_timer(timers, &mut self.deadline, None, Timer::Deadline(key));
         let target = self.call.target;
         if let Some(known) = targets.get_mut(&target).filter(|_| was_out) {
@@ -140,11 +143,12 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             trans: TransId::default(),
             trans_last: TransId::default(),
             slots: Slots::new(settings.window),
-            calls: BTreeMap::new(),
+            calls: Calls::new(),
             borns: BTreeMap::new(),
             targets: BTreeMap::new(),
             marks: Marks::default(),
             timers: BTreeSet::new(),
+            resends: Resends::default(),
         }
     }
 
@@ -181,6 +185,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             Input::Fenced => {
                 self.phase = Phase::Fenced;
                 self.timers.clear();
+                self.resends = Resends::default();
             }
         }
     }
@@ -188,14 +193,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// When [`Input::Tick`] is due, if ever.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Nanos> {
-        self.timers.first().map(|(due, _)| *due)
+        self.timers.first().map(|(due, _)| *due).into_iter().chain(self.resends.next()).min()
     }
 
     /// Below this all calls are done. It goes with every request.
     #[must_use]
     pub fn mark(&self) -> Mark {
         let next = Mark { born: self.incarnation, trans: TransId(self.trans.0 + 1) };
-        self.calls.first_key_value().map_or(next, |(first, _)| *first)
+        self.calls.first().unwrap_or(next)
     }
 
     /// Whether this member calls for its alias.
@@ -252,7 +257,8 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             self.calls.insert(key, Open::new(call, journaled, 1));
         }
         if self.incarnation > Incarnation(1) {
-            let named = self.calls.values().filter(|open| open.journaled).map(|open| open.call.target);
+            let named =
+                self.calls.iter().filter(|(_, open)| open.journaled).map(|(_, open)| open.call.target);
             self.marks.inherit(named.chain(self.targets.keys().copied()));
             self.marks.tell(Nanos(now.0.saturating_add(self.settings.mark_after.0)), &mut self.timers);
         }
@@ -328,7 +334,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     /// From now on there is something to send of this call.
     pub(super) fn go_out(&mut self, key: Mark, state: State<B>) {
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         if !open.state.is_out() {
             self.targets.entry(open.call.target).or_default().waiting += 1;
         }
@@ -338,7 +344,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// Sends a call, or its cancellation, to where its target is thought to be, or asks where that is.
     pub(super) fn send(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
         let mark = self.mark();
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         let target = open.call.target;
         let Some(port) = self.targets.get(&target).and_then(|target| target.route.port) else {
             return self.inquire(now, target, effects);
@@ -353,7 +359,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         });
         open.attempt.0 = attempt.saturating_add(1);
         let due = now.0.saturating_add(self.settings.resend_after.0);
-        set_timer(&mut self.timers, &mut open.resend, Some(Nanos(due)), Timer::Resend(key));
+        self.resends.set(&mut open.resend, Some(Nanos(due)));
     }
 
     /// Asks the PAM, but not more often than the settings say: an answer that helps nothing is as quick as any.
@@ -369,7 +375,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn stable(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
-        match self.calls.get(&key).map(|open| &open.state) {
+        match self.calls.get(key).map(|open| &open.state) {
             Some(State::Putting) => self.start(now, key, effects),
             Some(State::Dropping) => self.done(now, key),
             _ => {}
@@ -377,7 +383,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     }
 
     pub(super) fn done(&mut self, now: Nanos, key: Mark) {
-        self.calls.remove(&key);
+        self.calls.remove(key);
         if key.born == self.incarnation {
             self.slots.release(key.trans);
         }
@@ -387,8 +393,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     fn answer(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
         // In another state it came twice, or far too late, or does not count any more: the call is cancelled.
-        let Some(open) = self.calls.get_mut(&key).filter(|open| open.state == State::Waiting) else { return };
-        open.end(key, State::Answered(outcome.clone()), &mut self.targets, &mut self.timers);
+        let Some(open) = self.calls.get_mut(key).filter(|open| open.state == State::Waiting) else { return };
+        open.end(
+            key,
+            State::Answered(outcome.clone()),
+            &mut self.targets,
+            &mut self.timers,
+            &mut self.resends,
+        );
         effects.push(match open.journaled {
             true => Effect::Relay { id, news: News::Answered(outcome) },
             false => Effect::Deliver { id, outcome },
@@ -404,14 +416,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         effects: &mut Vec<Effect<B>>,
     ) {
         let Some(key) = self.key(id) else { return };
-        let Some(open) = self.calls.get_mut(&key).filter(|open| open.state.is_out()) else { return };
+        let Some(open) = self.calls.get_mut(key).filter(|open| open.state.is_out()) else { return };
         let target = open.call.target;
         match refusal {
             // An alias may be unknown for a moment in a process that has just become its member.
             Refusal::NotInService | Refusal::UnknownAlias => self.port_fails(now, target, port, effects),
             Refusal::Busy | Refusal::WindowExceeded => {
                 let due = Nanos(now.0.saturating_add(self.settings.resend_after.0 / 4));
-                set_timer(&mut self.timers, &mut open.resend, Some(due), Timer::Resend(key));
+                self.resends.set(&mut open.resend, Some(due));
             }
             // This is the request, which came after its cancellation. How that ended is told by itself.
             Refusal::Cancelled if open.state == State::Cancelling => {}
@@ -420,7 +432,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             | Refusal::Cancelled
             | Refusal::TooLarge
             | Refusal::NotYourAlias => {
-                open.end(key, State::Refused(refusal), &mut self.targets, &mut self.timers);
+                open.end(
+                    key,
+                    State::Refused(refusal),
+                    &mut self.targets,
+                    &mut self.timers,
+                    &mut self.resends,
+                );
                 effects.push(match open.journaled {
                     true => Effect::Relay { id, news: News::Refused(refusal) },
                     false => Effect::Refused { id, refusal },
@@ -431,7 +449,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn consumed(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         if open.journaled || !matches!(open.state, State::Answered(_) | State::Refused(_)) {
             return;
         }
@@ -445,7 +463,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn wait(&mut self, id: CallId, deadline: Option<Nanos>, effects: &mut Vec<Effect<B>>) {
         let key = self.key(id);
-        let open = key.and_then(|key| Some((key, self.calls.get_mut(&key)?)));
+        let open = key.and_then(|key| Some((key, self.calls.get_mut(key)?)));
         // What a relay calls is no user's to wait for.
         let open = open.filter(|(_, open)| !open.journaled);
         match open.map(|(key, open)| (key, open.state.clone(), open)) {
@@ -488,7 +506,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn send_all(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
         let out = |open: &Open<B>| open.call.target == target && open.state.is_out();
-        let keys: Vec<_> = self.calls.iter().filter(|(_, open)| out(open)).map(|(key, _)| *key).collect();
+        let keys: Vec<_> = self.calls.iter().filter(|(_, open)| out(open)).map(|(key, _)| key).collect();
         for key in keys {
             self.send(now, key, effects);
         }

@@ -60,7 +60,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     pub(super) fn tell_mark(&mut self, effects: &mut Vec<Effect<B>>) {
         self.marks.timer = None;
         let mark = self.mark();
-        let busy: BTreeSet<AliasId> = self.calls.values().map(|open| open.call.target).collect();
+        let busy: BTreeSet<AliasId> = self.calls.iter().map(|(_, open)| open.call.target).collect();
         for (&target, told) in &mut self.marks.told {
             if *told >= mark || busy.contains(&target) {
                 continue;

@@ -27,7 +27,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// may come at any time.
     pub(super) fn cancel(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.journaled(id) else { return };
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         match &open.state {
             State::Cancelling => {}
             State::Cancelled(end @ CancelEnd::Cancelled { .. }) => {
@@ -43,9 +43,15 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     pub(super) fn cancel_ended(&mut self, id: CallId, end: CancelEnd<B>, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.journaled(id) else { return };
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         if open.state == State::Cancelling {
-            open.end(key, State::Cancelled(end.clone()), &mut self.targets, &mut self.timers);
+            open.end(
+                key,
+                State::Cancelled(end.clone()),
+                &mut self.targets,
+                &mut self.timers,
+                &mut self.resends,
+            );
             effects.push(Effect::Relay { id, news: News::Cancel(end) });
         }
     }
@@ -53,13 +59,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// The relay is through with this call, whatever has become of it.
     pub(super) fn settled(&mut self, now: Nanos, id: CallId) {
         let Some(key) = self.journaled(id) else { return };
-        let Some(open) = self.calls.get_mut(&key) else { return };
-        open.end(key, State::Dropping, &mut self.targets, &mut self.timers);
+        let Some(open) = self.calls.get_mut(key) else { return };
+        open.end(key, State::Dropping, &mut self.targets, &mut self.timers, &mut self.resends);
         self.done(now, key);
     }
 
     /// The place of a call, if a relay made it and it is not done.
     fn journaled(&self, id: CallId) -> Option<Mark> {
-        self.key(id).filter(|key| self.calls.get(key).is_some_and(|open| open.journaled))
+        self.key(id).filter(|&key| self.calls.get(key).is_some_and(|open| open.journaled))
     }
 }

@@ -11,7 +11,6 @@ use crate::ids::{AliasId, Mark, Nanos};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
     Inquire(AliasId),
-    Resend(Mark),
     Deadline(Mark),
     Mark,
 }
@@ -27,6 +26,25 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         for timer in fired {
             self.fire(now, timer, effects);
         }
+        if self.resends.next().is_some_and(|due| due <= now) {
+            self.send_due(now, effects);
+        }
+    }
+
+    /// Sends again what is due. All calls are looked at, but as seldom as one of them is due: under load every
+    /// call is set a time and nearly none comes to it, and an order of them would cost each call more.
+    fn send_due(&mut self, now: Nanos, effects: &mut Vec<Effect<B>>) {
+        let dues = self.calls.iter().filter_map(|(key, open)| Some((key, open.resend?)));
+        let (due, later): (Vec<_>, Vec<_>) = dues.partition(|(_, due)| *due <= now);
+        self.resends.look_again(later.iter().map(|(_, due)| *due).min());
+        for (key, _) in due {
+            let Some(open) = self.calls.get_mut(key) else { continue };
+            self.resends.set(&mut open.resend, None);
+            let target = open.call.target;
+            self.send(now, key, effects);
+            // The push of a new route may have been lost.
+            self.inquire(now, target, effects);
+        }
     }
 
     fn fire(&mut self, now: Nanos, timer: Timer, effects: &mut Vec<Effect<B>>) {
@@ -37,17 +55,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                     self.inquire(now, target, effects);
                 }
             }
-            Timer::Resend(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
-                open.resend = None;
-                let target = open.call.target;
-                self.send(now, key, effects);
-                // The push of a new route may have been lost.
-                self.inquire(now, target, effects);
-            }
             Timer::Mark => self.tell_mark(effects),
             Timer::Deadline(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
+                let Some(open) = self.calls.get_mut(key) else { return };
                 open.deadline = None;
                 effects.push(Effect::DeadlinePassed { id: open.call.id });
             }

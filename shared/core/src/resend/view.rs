@@ -41,7 +41,7 @@ pub struct CallView<'a, B> {
 impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// All calls that are not done, the oldest first.
     pub fn calls(&self) -> impl Iterator<Item = CallView<'_, B>> {
-        self.calls.values().map(view)
+        self.calls.iter().map(|(_, open)| view(open))
     }
 
     /// How many calls are not done.
@@ -53,7 +53,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// A call that is not done.
     #[must_use]
     pub fn call_view(&self, id: CallId) -> Option<CallView<'_, B>> {
-        self.calls.get(&self.key(id)?).map(view)
+        self.calls.get(self.key(id)?).map(view)
     }
 }
 

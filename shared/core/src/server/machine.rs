@@ -10,6 +10,7 @@ use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey, Tr
 use crate::message::{Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
 use crate::relay::{Back, Course, Journaled, Policy, Relays, Stage};
+use crate::table::Table;
 use crate::uncompared::Uncompared;
 
 /// What a server is for, and what bounds it.
@@ -43,7 +44,7 @@ pub struct Server<B> {
     pub(super) incarnation: Incarnation,
     pub(super) sources: BTreeMap<AliasId, Source>,
     pub(super) sessions: BTreeMap<Session, Ring>,
-    pub(super) calls: BTreeMap<CallId, Open<B>>,
+    pub(super) calls: Table<CallId, Open<B>>,
     /// Requests that wait for a row to be loaded.
     pub(super) loads: BTreeMap<SlotKey, Vec<Held<B>>>,
     /// Requests that came before the member was ready.
@@ -106,7 +107,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             incarnation: Incarnation::default(),
             sources: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Table::new(),
             loads: BTreeMap::new(),
             early: Vec::new(),
             held: 0,
@@ -231,7 +232,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             since: self.now,
         };
         // A call is put in hand only where none is, so what is returned is this one.
-        self.calls.entry(id).or_insert(call)
+        self.calls.insert(id, call)
     }
 
     fn ask_recover(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {

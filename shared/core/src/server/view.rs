@@ -74,7 +74,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     /// All calls in hand, in the order of their ids.
     pub fn calls(&self) -> impl Iterator<Item = CallView<'_, B>> {
-        self.calls.keys().filter_map(|&id| self.call(id))
+        self.calls.sorted().into_iter().filter_map(|(&id, _)| self.call(id))
     }
 
     /// How many calls are in hand.
