@@ -136,10 +136,16 @@ async fn call_on(
         Given::Rejected(reason) => {
             Err(Error::failed(format!("{}: not made: {}", here(), rejection_text(reason))))
         }
-        Given::Diverged => Err(Error::failed(format!(
-            "{}: a former run made another call here; this one is held until an operator decides",
-            here()
-        ))),
+        Given::Diverged { position, journal, asked } => {
+            let held = home.message_text(&journal);
+            let asked =
+                asked.map_or("nothing".to_owned(), |asked| format!("`{}`", home.message_text(&asked)));
+            Err(Error::failed(format!(
+                "{}: this run asked {asked} at position {position}, where its journal holds `{held}`; the call is held \
+                 until an operator decides",
+                here()
+            )))
+        }
         Given::Over => {
             Err(Error::failed(format!("{}: the call that is served is over, or is being undone", here())))
         }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use palib_core::ids::CallId;
+use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::relay::{Given, Position};
@@ -23,6 +23,8 @@ pub(crate) trait CallHome: Send + Sync {
     fn area(&self) -> &Area;
     fn source_name(&self, id: CallId) -> String;
     fn id_text(&self, id: CallId) -> String;
+    /// Target and message as people read them.
+    fn message_text(&self, message: &(AliasId, Bytes)) -> String;
     fn atomic(&self, run: Run, closure: AtomicClosure) -> oneshot::Receiver<Waited>;
     fn block(&self, run: Run) -> oneshot::Receiver<Waited>;
     fn set_red_process(&self, run: Run, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited>;

@@ -138,8 +138,15 @@ pub enum Given<B> {
     Refused(Refusal),
     /// It could not be made now; nothing was sent. It may be asked for again at the same position.
     Rejected(Rejection),
-    /// The journal holds another call at this position. An operator must decide; this run is over.
-    Diverged,
+    /// The run has asked for something else than its journal holds. An operator must decide; this run is over.
+    Diverged {
+        /// Where; another call of the same run may be told of it, too.
+        position: Position,
+        /// What the journal holds there: target and message.
+        journal: (AliasId, B),
+        /// What was asked for; nothing, if the handler ended without asking.
+        asked: Option<(AliasId, B)>,
+    },
     /// The call that is served is over, or goes back.
     Over,
 }

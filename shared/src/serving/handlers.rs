@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use palib_core::ids::CallId;
+use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::relay::{Given, Position};
@@ -107,6 +107,10 @@ pub(super) fn over<T>() -> oneshot::Receiver<T> {
 impl<S: Service> CallHome for ServeSide<S> {
     fn area(&self) -> &Area {
         &self.area
+    }
+
+    fn message_text(&self, message: &(AliasId, Bytes)) -> String {
+        self.text_of(message)
     }
 
     fn source_name(&self, id: CallId) -> String {

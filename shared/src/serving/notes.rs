@@ -87,8 +87,8 @@ impl<S: Service> ServeSide<S> {
                 What::CancelConfirmed { call, alias, position, downstream, target }
             }
             Step::Diverged { position, journal, asked } => {
-                let (position, journal) = (position.to_string(), self.message_text(&journal));
-                let asked = asked.map_or_else(|| "nothing".to_owned(), |asked| self.message_text(&asked));
+                let (position, journal) = (position.to_string(), self.text_of(&journal));
+                let asked = asked.map_or_else(|| "nothing".to_owned(), |asked| self.text_of(&asked));
                 tracing::warn!(%call, %alias, %position, %journal, %asked, "a relay's run left its journal");
                 What::Diverged { call, alias, position, journal, asked }
             }
@@ -108,7 +108,7 @@ impl<S: Service> ServeSide<S> {
     }
 
     /// A message in words: whom it asks, and what.
-    pub(super) fn message_text(&self, (target, body): &(AliasId, Bytes)) -> String {
+    pub(super) fn text_of(&self, (target, body): &(AliasId, Bytes)) -> String {
         format!("{} {}", self.shared.directory.name(*target), shown(body))
     }
 }

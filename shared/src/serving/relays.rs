@@ -113,11 +113,11 @@ impl<S: Service> ServeSide<S> {
             Stage::Undone(_) => "everything is undone; what follows is being made durable".to_owned(),
             Stage::Diverged { position, asked } => {
                 let held = view.calls().find(|(at, ..)| *at == position);
-                let held = held.map(|(_, call, ..)| self.message_text(&(call.target, call.body.clone())));
+                let held = held.map(|(_, call, ..)| self.text_of(&(call.target, call.body.clone())));
                 let held = held.unwrap_or_default();
                 match asked {
                     Some(asked) => {
-                        let asked = self.message_text(asked);
+                        let asked = self.text_of(asked);
                         format!("the run asked {asked} where the journal holds {held}; resolve it")
                     }
                     None => format!("the run ended without {held}, which the journal holds; resolve it"),

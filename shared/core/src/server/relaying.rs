@@ -343,8 +343,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if asked.is_some() {
             waiting.push(position.clone());
         }
-        for position in waiting {
-            effects.push(Effect::Give { id, position, given: Given::Diverged });
+        for waiting in waiting {
+            let (position, journal, asked) = (position.clone(), journal.clone(), asked.clone());
+            let given = Given::Diverged { position, journal, asked };
+            effects.push(Effect::Give { id, position: waiting, given });
         }
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Relay;

@@ -40,7 +40,8 @@ fn a_run_that_asks_for_something_else_than_the_journal_holds_needs_an_operator()
     bench.ask(request(1));
     bench.called(1, 1, STOCK, 7, reply(70));
     let (mut bench, _) = bench.taken_over();
-    assert_eq!(bench.call_on(1, 1, STOCK, 9), [given(1, 1, Given::Diverged)]);
+    let diverged = Given::Diverged { position: at(1), journal: (STOCK, 7), asked: Some((STOCK, 9)) };
+    assert_eq!(bench.call_on(1, 1, STOCK, 9), [given(1, 1, diverged)], "both messages are named");
     assert_eq!(bench.returns(1, Outcome::Failed(0)), [], "that run is over, whatever it says");
     let resolution = Resolution::Rerun;
     assert_eq!(bench.feed(Input::Resolve { id: id(1), resolution }), [execute(1)], "the journal stays");

@@ -57,8 +57,8 @@ impl World {
                 return;
             }
             Given::Answer { .. } | Given::Refused(_) | Given::Rejected(_) => run.failures += 1,
-            Given::Diverged | Given::Over => {
-                self.ghost.diverged |= given == Given::Diverged;
+            Given::Diverged { .. } | Given::Over => {
+                self.ghost.diverged |= given != Given::Over;
                 self.process(place).runs.remove(&id);
                 return;
             }
