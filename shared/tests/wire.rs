@@ -176,15 +176,26 @@ fn each_mistake_in_a_frame_is_named() {
     };
     assert_eq!(error_of(raw(0, &[])), "an empty frame");
     assert_eq!(error_of(raw(1, &[77])), "unknown frame kind 77");
-    assert_eq!(error_of(raw(2, &[1, 0])), "a frame of kind 1 has 1 bytes where its header needs 54");
-    assert_eq!(error_of(with(9, 7)), "field `form of id` of a frame of kind 4 has the impossible value 7");
-    assert_eq!(
-        error_of(with(15, 1)),
-        "field `port` of a frame of kind 4 has the impossible value 1099511627778"
-    );
-    assert_eq!(error_of(with(26, 0)), "field `refusal` of a frame of kind 4 has the impossible value 0");
-    let long = [&24_u32.to_le_bytes(), &refused[4..], &[0]].concat();
+    assert_eq!(error_of(raw(2, &[1, 0])), "a frame of kind 1 ends within its header, 1 bytes after its kind");
+    assert_eq!(error_of(with(5, 128)), "field `flags` of a frame of kind 4 has the impossible value 128");
+    assert_eq!(error_of(with(9, 0)), "field `refusal` of a frame of kind 4 has the impossible value 0");
+    let long = [&7_u32.to_le_bytes(), &refused[4..], &[0]].concat();
     assert_eq!(error_of(Bytes::from(long)), "a frame of kind 4 has 1 bytes too many");
+    let port = [4, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 3, 9];
+    assert_eq!(
+        error_of(raw(port.len() as u32, &port)),
+        "field `port` of a frame of kind 4 has the impossible value 4294967296"
+    );
+    let endless = [4, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2];
+    assert_eq!(
+        error_of(raw(endless.len() as u32, &endless)),
+        "field `source` of a frame of kind 4 has the impossible value 2"
+    );
+    let no_born = [1, 0, 1, 2, 3, 4, 5];
+    assert_eq!(
+        error_of(raw(no_born.len() as u32, &no_born)),
+        "field `flags` of a frame of kind 1 has the impossible value 0"
+    );
 }
 
 #[test]
@@ -192,9 +203,9 @@ fn each_mistake_in_a_frame_of_a_relay_is_named() {
     let id = CallId { source: AliasId(1), origin: Origin::Port(PortId(2)), trans: TransId(3) };
     let (born, target, mark) = (Incarnation(4), AliasId(5), Mark::default());
     let request = Request { id, born, target, mark, attempt: 6, cancellable: true, body: Bytes::new() };
-    let last = |message, value: u8| {
+    let flagged = |message| {
         let mut bytes = encoded(&[message]).to_vec();
-        *bytes.last_mut().expect("it is not empty") = value;
+        bytes[5] |= 0x20;
         Bytes::from(bytes)
     };
     let longer = |message| {
@@ -203,18 +214,31 @@ fn each_mistake_in_a_frame_of_a_relay_is_named() {
         Bytes::from([&length.to_le_bytes(), &bytes[4..], &[0]].concat())
     };
     let impossible =
-        |field, kind| format!("field `{field}` of a frame of kind {kind} has the impossible value 2");
-    assert_eq!(error_of(last(Message::Request(request.clone()), 2)), impossible("cancellable", 1));
-    assert_eq!(error_of(last(Message::Cancel(request), 2)), impossible("cancellable", 6));
+        |kind, value| format!("field `flags` of a frame of kind {kind} has the impossible value {value}");
+    assert_eq!(error_of(flagged(Message::Request(request.clone()))), impossible(1, 0x3E));
+    assert_eq!(error_of(flagged(Message::Cancel(request))), impossible(6, 0x3E));
     let cancelled = Message::CancelEnded { id, end: CancelEnd::Cancelled { undone: true } };
-    assert_eq!(error_of(last(cancelled.clone(), 2)), impossible("undone", 7));
+    assert_eq!(error_of(flagged(cancelled.clone())), impossible(7, 0x22));
     assert_eq!(error_of(longer(cancelled)), "a frame of kind 7 has 1 bytes too many");
     let told = Message::Mark { source: id.source, target, mark };
     assert_eq!(error_of(longer(told)), "a frame of kind 9 has 1 bytes too many");
-    for (kind, needed) in [(6, 54), (7, 22), (8, 21), (9, 24)] {
-        let expected = format!("a frame of kind {kind} has 1 bytes where its header needs {needed}");
+    for kind in [6, 7, 8, 9] {
+        let expected = format!("a frame of kind {kind} ends within its header, 1 bytes after its kind");
         assert_eq!(error_of(raw(2, &[kind, 0])), expected);
     }
+}
+
+#[test]
+fn a_small_call_is_mostly_body() {
+    let born = Incarnation(3);
+    let (origin, trans) = (Origin::Incarnation(born), TransId(7_000_000_123_456));
+    let id = CallId { source: AliasId(2), origin, trans };
+    let mark = Mark { born, trans: TransId(trans.0 - 100) };
+    let (target, body) = (AliasId(1), Bytes::from_static(&[7; 64]));
+    let request = Request { id, born, target, mark, attempt: 0, cancellable: false, body };
+    assert_eq!(encoded(&[Message::Request(request)]).len(), 4 + 13 + 64);
+    let answer = Message::Answer { id, outcome: Outcome::Reply(Bytes::new()), redundant: false };
+    assert_eq!(encoded(&[answer]).len(), 4 + 11);
 }
 
 #[test]
@@ -261,8 +285,8 @@ fn the_longest_body_passes_and_a_longer_one_is_refused_at_its_sender() {
 #[test]
 fn a_body_over_the_limit_is_refused_at_its_receiver() {
     let bytes = BODY_BYTES_MAX + 1;
-    let mut frame = vec![0; 4 + 1 + 22 + bytes];
-    frame[..4].copy_from_slice(&(bytes as u32 + 23).to_le_bytes());
+    let mut frame = vec![0; 4 + 1 + 4 + bytes];
+    frame[..4].copy_from_slice(&(bytes as u32 + 5).to_le_bytes());
     frame[4] = 2;
     assert!(
         decoded(&Bytes::from(frame), &[100_000])

@@ -1,13 +1,11 @@
 //! From bytes to messages. The bytes come from another process: nothing about them is believed.
 
 use bytes::{Buf, Bytes, BytesMut};
-use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Origin, PortId, TransId};
+use palib_core::ids::{Incarnation, Mark, Origin, TransId};
 use palib_core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 
-use super::{
-    ANSWER_BYTES, CANCELLED_BYTES, Frame, LENGTH_BYTES, NOT_UNDONE_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT,
-    REFUSED_BYTES, REQUEST_BYTES, TOLD_MARK_BYTES, WireError, kind,
-};
+use super::header::Reader;
+use super::{Frame, LENGTH_BYTES, WireError, flags, kind};
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// Bodies up to this size are copied out of the packet they came in. A slice would keep the whole receive buffer
@@ -112,110 +110,73 @@ fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
 /// Decodes a frame without its length.
 fn decode_frame(mut frame: Bytes, copies: &mut Copies) -> Result<Frame, WireError> {
     let kind = frame.get_u8();
+    let mut header = Reader::new(kind, frame);
     let message = match kind {
-        kind::REQUEST => Message::Request(get_request(kind, frame, copies)?),
-        kind::CANCEL => Message::Cancel(get_request(kind, frame, copies)?),
+        kind::REQUEST => Message::Request(get_request(header, copies)?),
+        kind::CANCEL => Message::Cancel(get_request(header, copies)?),
         kind::REPLY | kind::FAILED => {
-            need(kind, &frame, ANSWER_BYTES)?;
-            let id = get_id(kind, &mut frame)?;
-            let redundant = get_flag(kind, "redundant", &mut frame)?;
-            let body = get_body(frame, copies)?;
+            let (flags, id) = header.flags_and_id(flags::REDUNDANT)?;
+            let body = get_body(header.rest(), copies)?;
             let outcome = if kind == kind::REPLY { Outcome::Reply(body) } else { Outcome::Failed(body) };
-            Message::Answer { id, outcome, redundant }
+            Message::Answer { id, outcome, redundant: flags & flags::REDUNDANT != 0 }
         }
         kind::REFUSED => {
-            need(kind, &frame, REFUSED_BYTES)?;
-            let id = get_id(kind, &mut frame)?;
-            let refusal = get_refusal(kind, &mut frame)?;
-            end(kind, &frame)?;
+            let (_, id) = header.flags_and_id(0)?;
+            let refusal = get_refusal(&mut header)?;
+            header.end()?;
             Message::Refused { id, refusal }
         }
         kind::CANCELLED => {
-            need(kind, &frame, CANCELLED_BYTES)?;
-            let id = get_id(kind, &mut frame)?;
-            let undone = get_flag(kind, "undone", &mut frame)?;
-            end(kind, &frame)?;
-            Message::CancelEnded { id, end: CancelEnd::Cancelled { undone } }
+            let (flags, id) = header.flags_and_id(flags::UNDONE)?;
+            header.end()?;
+            Message::CancelEnded { id, end: CancelEnd::Cancelled { undone: flags & flags::UNDONE != 0 } }
         }
         kind::NOT_UNDONE => {
-            need(kind, &frame, NOT_UNDONE_BYTES)?;
-            let id = get_id(kind, &mut frame)?;
-            Message::CancelEnded { id, end: CancelEnd::NotUndone(get_body(frame, copies)?) }
+            let (_, id) = header.flags_and_id(0)?;
+            Message::CancelEnded { id, end: CancelEnd::NotUndone(get_body(header.rest(), copies)?) }
         }
         kind::MARK => {
-            need(kind, &frame, TOLD_MARK_BYTES)?;
-            let (source, target) = (AliasId(frame.get_u32_le()), AliasId(frame.get_u32_le()));
-            let mark = get_mark(&mut frame);
-            end(kind, &frame)?;
+            let (source, target) = (header.alias("source")?, header.alias("target")?);
+            let born = Incarnation(header.number("incarnation of the mark")?);
+            let mark = Mark { born, trans: TransId(header.number("mark")?) };
+            header.end()?;
             Message::Mark { source, target, mark }
         }
-        kind::CONTROL => return Ok(Frame::Control(frame)),
+        kind::CONTROL => return Ok(Frame::Control(header.rest())),
         _ => return Err(WireError::UnknownKind { kind }),
     };
     Ok(Frame::Message(message))
 }
 
-fn need(kind: u8, frame: &Bytes, needed: usize) -> Result<(), WireError> {
-    if frame.len() < needed {
-        return Err(WireError::Short { kind, bytes: frame.len(), needed });
-    }
-    Ok(())
-}
-
-/// What has no body ends where its header does.
-fn end(kind: u8, frame: &Bytes) -> Result<(), WireError> {
-    match frame.len() {
-        0 => Ok(()),
-        bytes => Err(WireError::Long { kind, bytes }),
-    }
-}
-
-fn get_request(kind: u8, mut frame: Bytes, copies: &mut Copies) -> Result<Request<Bytes>, WireError> {
-    need(kind, &frame, REQUEST_BYTES)?;
+fn get_request(mut header: Reader, copies: &mut Copies) -> Result<Request<Bytes>, WireError> {
+    let (flags, id) = header.flags_and_id(flags::OF_REQUEST)?;
+    let is_set = |flag| flags & flag != 0;
+    let born = match id.origin {
+        Origin::Incarnation(born) if !is_set(flags::BORN) => born,
+        _ if is_set(flags::BORN) => Incarnation(header.number("born")?),
+        // A port does not say it.
+        Origin::Port(_) | Origin::Incarnation(_) => return Err(header.impossible("flags", flags.into())),
+    };
+    let target = header.alias("target")?;
+    let mark_born = match is_set(flags::MARK_BORN) {
+        true => Incarnation(header.number("incarnation of the mark")?),
+        false => born,
+    };
+    let trans = TransId(id.trans.0.wrapping_sub(header.number("mark")?));
+    let attempt = if is_set(flags::ATTEMPT) { header.small("attempt")? } else { 0 };
     Ok(Request {
-        id: get_id(kind, &mut frame)?,
-        born: Incarnation(frame.get_u64_le()),
-        target: AliasId(frame.get_u32_le()),
-        mark: get_mark(&mut frame),
-        attempt: frame.get_u32_le(),
-        cancellable: get_flag(kind, "cancellable", &mut frame)?,
-        body: get_body(frame, copies)?,
+        id,
+        born,
+        target,
+        mark: Mark { born: mark_born, trans },
+        attempt,
+        cancellable: is_set(flags::CANCELLABLE),
+        body: get_body(header.rest(), copies)?,
     })
 }
 
-fn get_mark(frame: &mut Bytes) -> Mark {
-    Mark { born: Incarnation(frame.get_u64_le()), trans: TransId(frame.get_u64_le()) }
-}
-
-fn get_id(kind: u8, frame: &mut Bytes) -> Result<CallId, WireError> {
-    let source = AliasId(frame.get_u32_le());
-    let form = frame.get_u8();
-    let number = frame.get_u64_le();
-    let origin = match form {
-        ORIGIN_PORT => {
-            let port = u32::try_from(number).map_err(|_| WireError::BadField {
-                kind,
-                field: "port",
-                value: number,
-            })?;
-            Origin::Port(PortId(port))
-        }
-        ORIGIN_INCARNATION => Origin::Incarnation(Incarnation(number)),
-        _ => return Err(WireError::BadField { kind, field: "form of id", value: form.into() }),
-    };
-    Ok(CallId { source, origin, trans: TransId(frame.get_u64_le()) })
-}
-
-fn get_flag(kind: u8, field: &'static str, frame: &mut Bytes) -> Result<bool, WireError> {
-    match frame.get_u8() {
-        0 => Ok(false),
-        1 => Ok(true),
-        value => Err(WireError::BadField { kind, field, value: value.into() }),
-    }
-}
-
-fn get_refusal(kind: u8, frame: &mut Bytes) -> Result<Refusal, WireError> {
-    Ok(match frame.get_u8() {
+fn get_refusal(header: &mut Reader) -> Result<Refusal, WireError> {
+    Ok(match header.byte()? {
         1 => Refusal::NotInService,
         2 => Refusal::Stale,
         3 => Refusal::DifferentBody,
@@ -225,7 +186,7 @@ fn get_refusal(kind: u8, frame: &mut Bytes) -> Result<Refusal, WireError> {
         7 => Refusal::NotYourAlias,
         8 => Refusal::UnknownAlias,
         9 => Refusal::Busy,
-        value => return Err(WireError::BadField { kind, field: "refusal", value: value.into() }),
+        value => return Err(header.impossible("refusal", value.into())),
     })
 }
 
