@@ -101,3 +101,55 @@ fn the_ftm_may_die_in_the_middle() {
     assert!(summary["calls"]["acked"].as_u64() > Some(300), "{summary}");
     site.assert_nobody_is_left();
 }
+
+/// A storm over a demo in which a relay has most of the work.
+fn storm_over(demo: &str, site: &Site) -> Value {
+    let ran = site.palib(&[
+        "run",
+        demo,
+        "--for",
+        "10s",
+        "--storm",
+        "2/s",
+        "--seed",
+        "5",
+        "--callers",
+        "16",
+        "--out",
+        "out",
+        "--json",
+    ]);
+    let summary = ran.ok().json();
+    assert_eq!(summary["verdict"], "clean", "{summary}");
+    assert_eq!((summary["lost"].as_u64(), summary["doubled"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(summary["effects"], summary["calls"]["acked"], "{summary}");
+    assert_eq!(site.palib(&["check", "out/history.jsonl", "--json"]).ok().json()["verdict"], "clean");
+    site.assert_nobody_is_left();
+    summary
+}
+
+#[test]
+fn a_storm_over_a_relay_loses_and_doubles_nothing_behind_it() {
+    let site = Site::new();
+    let summary = storm_over("relay", &site);
+    assert!(summary["calls"]["acked"].as_u64() > Some(20), "{summary}");
+    assert!(summary["transactions"]["rolled_forward"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["undone"], 0, "what is rolled forward is not undone: {summary}");
+}
+
+#[test]
+fn a_storm_over_a_shop_leaves_every_order_whole_or_nothing_of_it() {
+    let site = Site::new();
+    let summary = storm_over("orders", &site);
+    assert!(summary["calls"]["acked"].as_u64() > Some(50), "{summary}");
+    assert!(summary["calls"]["failed"].as_u64() > Some(0), "nobody refused: {summary}");
+    assert!(summary["transactions"]["rolled_back"].as_u64() > Some(0), "{summary}");
+    assert!(summary["undone"].as_u64() > Some(0), "{summary}");
+}
+
+#[test]
+fn a_storm_over_a_relay_that_rolls_back_undoes_what_it_does_again() {
+    let site = Site::new();
+    let summary = storm_over("rollback", &site);
+    assert!(summary["transactions"]["rolled_back"].as_u64() > Some(0), "{summary}");
+}

@@ -24,9 +24,18 @@ fn a_mistake_in_a_cluster_file_ends_with_2_and_says_where() {
 #[test]
 fn without_a_cluster_commands_end_with_3_and_say_what_to_do() {
     let site = Site::new();
-    for command in
-        [&["ps"][..], &["aliases"], &["events"], &["kill", "counter"], &["down"], &["--cluster", "x", "ps"]]
-    {
+    for command in [
+        &["ps"][..],
+        &["aliases"],
+        &["relays"],
+        &["relays", "orders", "--filter", "i1/7", "--limit", "0", "--json"],
+        &["policy", "caller/i1/7", "roll-back"],
+        &["resolve", "caller/i1/7", "--roll-back"],
+        &["events"],
+        &["kill", "counter"],
+        &["down"],
+        &["--cluster", "x", "ps"],
+    ] {
         let ran = site.palib(command);
         assert_eq!(ran.code, Some(3), "{command:?}: {ran:?}");
         assert!(ran.err.contains("palib up") || ran.err.contains("palib ls"), "{command:?}: {ran:?}");
@@ -42,11 +51,17 @@ fn wrong_usage_ends_with_2() {
         (&["no-such-command"][..], "unrecognized subcommand"),
         (&["run", "counter", "--for", "soon"], "is no duration"),
         (&["run", "counter", "--storm", "0/s"], "is no rate"),
-        (&["run", "counter", "--defect", "cut a b"], "not in this version: cut; it has kill, hang, exit"),
+        (
+            &["run", "counter", "--defect", "cut a b"],
+            "not in this version: cut; it has kill, hang, exit, pause",
+        ),
         (&["run", "counter", "--defect", "kil counter"], "did you mean `kill`?"),
         (&["run", "counter", "--defect", "kill conter"], "did you mean `counter`?"),
         (&["run", "no-such-file.toml"], "the name of a demo: "),
         (&["resolve", "caller/i1/1"], "--reply"),
+        (&["resolve", "caller/i1/1", "--roll-back", "--rerun"], "cannot be used with"),
+        (&["policy", "caller/i1/1", "forward"], "possible values: roll-forward, substitute, roll-back"),
+        (&["policy", "caller/i1/1"], "<POLICY>"),
         (&["completions", "latin"], "possible values"),
     ] {
         let ran = site.palib(command);
@@ -92,7 +107,7 @@ fn demos_are_listed_and_completions_and_manual_pages_are_printed() {
     assert!(site.palib(&["--help"]).ok().out.contains("Exit codes"));
     assert!(site.palib(&["man"]).ok().out.contains(".TH palib 1"));
     site.palib(&["man", "pages"]).ok();
-    for page in ["palib.1", "palib-run.1", "palib-man.1"] {
+    for page in ["palib.1", "palib-run.1", "palib-relays.1", "palib-policy.1", "palib-man.1"] {
         assert!(site.path().join("pages").join(page).is_file(), "{page} is missing");
     }
     assert!(

@@ -1,24 +1,20 @@
 //! Counters in the stable area: the value and the outcome of a call become durable in one transaction.
 //!
-//! `inc KEY N` answers the value after it, `add KEY N` adds and answers `added`, `read KEY` answers the value.
+//! `inc KEY N` answers the value after it, `add KEY N` adds and answers `added`, `read KEY` answers the value. What was
+//! added is taken away again where the caller, a relay, cancels its call.
 
 use std::time::Duration;
 
 use palib::control::TicketAlias;
-use palib::{Area, AreaTxn, Call, Error, Reply, Result, Service};
-use parking_lot::RwLock;
+use palib::{Area, Call, Error, Reply, Result, Service, Undo};
 
 use crate::NodeError;
+use crate::effects::{Effects, add_effect, add_undone, effects_key, work};
 use crate::options::Options;
-
-/// How many requests were executed, operators' own apart; durable with each of them.
-const EFFECTS: &str = "effects";
-/// How many of them were operators' own.
-const EFFECTS_OF_OPERATORS: &str = "effects of operators";
 
 /// The service.
 pub(crate) struct Counter {
-    pub(crate) effects: Effects,
+    effects: Effects,
     work: Duration,
 }
 
@@ -59,6 +55,21 @@ impl Service for Counter {
         .await
     }
 
+    async fn undo(&self, undo: Undo) -> Result<()> {
+        let (key, amount) = match parse(undo.text()?)? {
+            Request::Inc { key, amount } | Request::Add { key, amount } => (counter_key(key), amount),
+            Request::Read { key } => (counter_key(key), 0),
+        };
+        undo.commit(move |area| {
+            if amount > 0 {
+                let rest = area.get::<u64>(&key)?.unwrap_or(0).checked_sub(amount);
+                area.put(&key, &rest.ok_or_else(|| Error::failed("less is there than was added"))?)?;
+            }
+            add_undone(area)
+        })
+        .await
+    }
+
     fn promoted(&self, area: &Area) -> Result<()> {
         self.effects.promoted(area);
         Ok(())
@@ -90,49 +101,6 @@ fn parse(text: &str) -> Result<Request<'_>> {
             "{text:?} is no request to a counter; ask `inc KEY N`, `add KEY N` or `read KEY`"
         ))
     })
-}
-
-/// How many requests an alias has executed: told with each heartbeat, read from what is durable.
-#[derive(Default)]
-pub(crate) struct Effects(RwLock<Option<Area>>);
-
-impl Effects {
-    pub(crate) fn promoted(&self, area: &Area) {
-        *self.0.write() = Some(area.clone());
-    }
-
-    pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
-        let area = self.0.read().clone();
-        let Some(area) = area else { return Vec::new() };
-        let count = |key| area.get::<u64>(key).ok().flatten();
-        let mut counters = vec![(EFFECTS, count(EFFECTS).unwrap_or(0))];
-        counters.extend(count(EFFECTS_OF_OPERATORS).map(|count| (EFFECTS_OF_OPERATORS, count)));
-        counters
-    }
-}
-
-/// The count that a call belongs to: what operators call by hand is no part of a load, and the verdict compares the
-/// load with its effects.
-pub(crate) fn effects_key(call: &Call) -> &'static str {
-    effects_key_of(&call.source())
-}
-
-/// The same, from the alias that calls.
-pub(crate) fn effects_key_of(source: &str) -> &'static str {
-    if source == crate::OPERATOR { EFFECTS_OF_OPERATORS } else { EFFECTS }
-}
-
-/// Counts an effect in the transaction it happens in.
-pub(crate) fn add_effect(area: &mut AreaTxn<'_>, key: &str) -> Result<()> {
-    let effects = area.get::<u64>(key)?.unwrap_or(0);
-    area.put(key, &(effects + 1))
-}
-
-/// Takes time, where a cluster file wants a service that does.
-pub(crate) async fn work(time: Duration) {
-    if !time.is_zero() {
-        tokio::time::sleep(time).await;
-    }
 }
 
 #[cfg(test)]

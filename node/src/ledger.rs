@@ -1,16 +1,17 @@
 //! Accounts in the stable area: both balances and the outcome of a transfer become durable in one transaction.
 //!
 //! `transfer FROM TO AMOUNT` answers `true`, or `false` where funds lack; `read` answers all balances as JSON. An
-//! account opens when it is first named.
+//! account opens when it is first named. A transfer that its caller, a relay, cancels is made back, if the money is still
+//! there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use palib::control::TicketAlias;
-use palib::{Area, AreaTxn, Call, Error, Reply, Result, Service};
+use palib::{Area, AreaTxn, Call, Error, RedProcess, Reply, Result, Service, Undo};
 
 use crate::NodeError;
-use crate::counter::{Effects, add_effect, effects_key, work};
+use crate::effects::{Effects, add_effect, add_undone, effects_key, work};
 use crate::options::Options;
 
 /// What an account opens with, unless the cluster file says otherwise.
@@ -48,17 +49,9 @@ impl Ledger {
     async fn transfer(&self, call: &Call, from: &str, to: &str, amount: u64) -> Result<Reply> {
         let (from, to, opening, effects) = (account(from), account(to), self.opening, effects_key(call));
         call.commit(move |area| {
-            let balance = |area: &AreaTxn<'_>, account: &str| -> Result<u64> {
-                Ok(area.get(account)?.unwrap_or(opening))
-            };
-            let rest = balance(area, &from)?.checked_sub(amount);
-            if let Some(rest) = rest {
-                area.put(&from, &rest)?;
-                let sum = balance(area, &to)?.checked_add(amount);
-                area.put(&to, &sum.ok_or_else(|| Error::failed("the account is full"))?)?;
-            }
+            let moved = shift(area, opening, &from, &to, amount)?;
             add_effect(area, effects)?;
-            Ok(Reply::from(if rest.is_some() { "true" } else { "false" }))
+            Ok(Reply::from(if moved.is_some() { "true" } else { "false" }))
         })
         .await
     }
@@ -91,6 +84,24 @@ impl Service for Ledger {
         }
     }
 
+    async fn undo(&self, undo: Undo) -> Result<()> {
+        let moved =
+            matches!(undo.registered(), RedProcess::AutoReply(reply) if reply.bytes() == "true".as_bytes());
+        let back = match parse(undo.text()?)? {
+            Request::Transfer { from, to, amount } if moved => Some((account(from), account(to), amount)),
+            Request::Transfer { .. } | Request::Read => None,
+        };
+        let opening = self.opening;
+        undo.commit(move |area| {
+            if let Some((from, to, amount)) = &back {
+                shift(area, opening, to, from, *amount)?
+                    .ok_or_else(|| Error::failed("the money has been spent"))?;
+            }
+            add_undone(area)
+        })
+        .await
+    }
+
     fn promoted(&self, area: &Area) -> Result<()> {
         self.effects.promoted(area);
         Ok(())
@@ -105,6 +116,17 @@ const ACCOUNT: &str = "account/";
 
 fn account(name: &str) -> String {
     format!("{ACCOUNT}{name}")
+}
+
+/// Moves money from one account to another; nothing where funds lack.
+fn shift(area: &mut AreaTxn<'_>, opening: u64, from: &str, to: &str, amount: u64) -> Result<Option<()>> {
+    let balance =
+        |area: &AreaTxn<'_>, account: &str| -> Result<u64> { Ok(area.get(account)?.unwrap_or(opening)) };
+    let Some(rest) = balance(area, from)?.checked_sub(amount) else { return Ok(None) };
+    area.put(from, &rest)?;
+    let sum = balance(area, to)?.checked_add(amount);
+    area.put(to, &sum.ok_or_else(|| Error::failed("the account is full"))?)?;
+    Ok(Some(()))
 }
 
 fn parse(text: &str) -> Result<Request<'_>> {

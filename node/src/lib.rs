@@ -6,14 +6,21 @@
 //! | `counter` | counters in the stable area (atomic mode) |
 //! | `ledger` | accounts in the stable area (atomic mode) |
 //! | `files` | real files in a folder: an effect outside the stable area |
+//! | `relay` | passes calls on to another alias, on behalf of the call it serves |
+//! | `orders` | a relay that has stock reserved, a payment taken and a parcel shipped for each order |
+//! | `stock`, `payments`, `shipping` | those three (atomic mode); they refuse now and then, and can undo |
 //! | `caller` | load on another alias, with an outbox and a history |
 
 mod caller;
 mod counter;
+mod effects;
 mod error;
 mod files;
 mod ledger;
 mod options;
+mod relay;
+mod relayed;
+mod shop;
 
 use std::process::ExitCode;
 
@@ -24,7 +31,8 @@ use tokio::task::JoinSet;
 pub use error::NodeError;
 
 /// The stock services.
-pub const KINDS: [&str; 4] = ["caller", "counter", "files", "ledger"];
+pub const KINDS: [&str; 9] =
+    ["caller", "counter", "files", "ledger", "orders", "payments", "relay", "shipping", "stock"];
 
 /// The alias under which operators call. Their calls are no part of a load, so they are counted apart.
 pub(crate) const OPERATOR: &str = "operator";
@@ -75,6 +83,11 @@ async fn member(process: Process, alias: TicketAlias) -> Result<(), NodeError> {
         Some("counter") => process.serve(name, counter::Counter::new(&alias)?).await?,
         Some("ledger") => process.serve(name, ledger::Ledger::new(&alias)?).await?,
         Some("files") => process.serve(name, files::Files::new(process.ticket(), &alias)?).await?,
+        Some("relay") => process.serve(name, relay::Relay::new(&alias)?).await?,
+        Some("orders") => process.serve(name, shop::Orders::new(&alias)?).await?,
+        Some("stock") => process.serve(name, shop::Stock::new(&alias)?).await?,
+        Some("payments") => process.serve(name, shop::Payments::new(&alias)?).await?,
+        Some("shipping") => process.serve(name, shop::Shipping::new(&alias)?).await?,
         Some("caller") => caller::run(process.clone(), &alias).await?,
         other => {
             return Err(NodeError::Kind {

@@ -102,10 +102,25 @@ pub(crate) fn time(value: &Value) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// A membership with these options.
+    pub(crate) fn alias(name: &str, options: Value) -> TicketAlias {
+        TicketAlias {
+            alias: name.to_owned(),
+            alias_id: 1,
+            port: 1,
+            kind: None,
+            id_by_port: false,
+            trans_scope: "alias".to_owned(),
+            outbox: false,
+            on_takeover: palib::control::Policy::default(),
+            options: options.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        }
+    }
 
     #[test]
     fn times_and_rates_are_read_as_numbers_or_with_their_unit() {

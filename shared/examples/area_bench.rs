@@ -14,6 +14,7 @@ use bytes::Bytes;
 use palib::core::ids::{AliasId, CallId, Incarnation, Origin, Session, SlotKey, TransId};
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, Row, RowState, WINDOW};
+use palib::core::server::OnFailure;
 use palib::stable::redb::{RedbArea, RedbOptions};
 use palib::stable::{AppWrite, AreaError, AreaWrite, Committed, Job, Sink, StableArea, Token, raise_fence};
 use parking_lot::{Condvar, Mutex};
@@ -222,6 +223,7 @@ fn atomic(trans: u64) -> AreaWrite {
         key,
         id: row.id,
         digest: 1,
+        failure: OnFailure::Register,
         run: Box::new(|app: &mut dyn AppWrite| {
             let number = app
                 .get(b"n")

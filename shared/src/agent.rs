@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use palib_core::ids::AliasId;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::announced::connect_ftm;
 use crate::control::{FromFtm, TakeoverTiming, ToFtm};
+use crate::defect::{Armed, Point};
 use crate::inspect;
 use crate::process::Shared;
 use crate::transport::Link;
@@ -139,6 +141,11 @@ fn take(shared: &Arc<Shared>, link: &Link, order: FromFtm) {
                 let _ = link.send_control(&ToFtm::Answer { query, answer });
             });
         }
+        FromFtm::Arm { id, alias, point, nth, pause } => match Point::find(&point) {
+            Some(point) => shared.points.arm(Armed { id, alias: AliasId(alias), point, nth, pause }),
+            None => tracing::error!(point, "this version of the library has no such defect point"),
+        },
+        FromFtm::Disarm { id } => shared.points.disarm(&id),
         FromFtm::Exit { reason } => {
             tracing::info!(reason, "told to end");
             let (shared, link) = (shared.clone(), link.clone());
@@ -168,6 +175,7 @@ async fn promote(shared: Arc<Shared>, link: Link, alias: u32, incarnation: u64, 
     let promoted = membership.promote(&shared, palib_core::ids::Incarnation(incarnation), trans_base).await;
     let answer = match promoted {
         Ok(timing) => {
+            shared.points.pass(membership.alias, Point::BeforePromoted);
             tracing::info!(alias = %membership.ticket.alias, incarnation, "in service");
             ToFtm::Promoted { alias, incarnation, timing }
         }

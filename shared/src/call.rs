@@ -1,17 +1,19 @@
 //! What a handler holds: the call it executes.
 
-use std::sync::Arc;
+use std::future::Future;
 
 use bytes::Bytes;
-use palib_core::ids::CallId;
+use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
+use palib_core::relay::{Given, Position};
 use tokio::sync::oneshot;
 
 use crate::area::AreaTxn;
+use crate::branch::{Branch, Run};
 use crate::service::{outcome_of, result_of};
 use crate::stable::AtomicClosure;
-use crate::{Area, Error, RedProcess, Reply, Result};
+use crate::{Area, Error, Policy, RedProcess, Reply, Result};
 
 /// What a waiting handler is told once its commit is stable.
 pub(crate) type Waited = Option<Outcome<Bytes>>;
@@ -21,15 +23,25 @@ pub(crate) trait CallHome: Send + Sync {
     fn area(&self) -> &Area;
     fn source_name(&self, id: CallId) -> String;
     fn id_text(&self, id: CallId) -> String;
-    fn atomic(&self, id: CallId, run: AtomicClosure) -> oneshot::Receiver<Waited>;
-    fn block(&self, id: CallId) -> oneshot::Receiver<Waited>;
-    fn set_red_process(&self, id: CallId, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited>;
+    /// Target and message as people read them.
+    fn message_text(&self, message: &(AliasId, Bytes)) -> String;
+    fn atomic(&self, run: Run, closure: AtomicClosure) -> oneshot::Receiver<Waited>;
+    fn block(&self, run: Run) -> oneshot::Receiver<Waited>;
+    fn set_red_process(&self, run: Run, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited>;
+    fn set_policy(&self, run: Run, policy: Policy);
+    /// Calls on. The receiver fails if the run is over.
+    fn call_on(
+        &self,
+        run: Run,
+        position: &Position,
+        target: &str,
+        body: Bytes,
+    ) -> Result<oneshot::Receiver<Given<Bytes>>>;
 }
 
 /// A request that is being executed.
 pub struct Call {
-    pub(crate) home: Arc<dyn CallHome>,
-    pub(crate) id: CallId,
+    pub(crate) root: Branch,
     pub(crate) body: Bytes,
 }
 
@@ -37,19 +49,19 @@ impl Call {
     /// The identity of the call, the same each time it is sent.
     #[must_use]
     pub fn id(&self) -> CallId {
-        self.id
+        self.root.run.id
     }
 
     /// The identity as people read it: `caller/i3/42`.
     #[must_use]
     pub fn id_text(&self) -> String {
-        self.home.id_text(self.id)
+        self.root.home.id_text(self.id())
     }
 
     /// The alias that calls.
     #[must_use]
     pub fn source(&self) -> String {
-        self.home.source_name(self.id)
+        self.root.home.source_name(self.id())
     }
 
     /// What is asked.
@@ -69,7 +81,7 @@ impl Call {
     /// The service's own state as of the last commit.
     #[must_use]
     pub fn area(&self) -> &Area {
-        self.home.area()
+        self.root.home.area()
     }
 
     /// Atomic mode: what the closure changes in the stable area and the reply it returns become durable together,
@@ -86,7 +98,7 @@ impl Call {
         F: FnMut(&mut AreaTxn<'_>) -> Result<Reply> + Send + 'static,
     {
         let run: AtomicClosure = Box::new(move |store| outcome_of(run(&mut AreaTxn::new(store))));
-        match self.home.atomic(self.id, run).await {
+        match self.root.home.atomic(self.root.run, run).await {
             Ok(Some(outcome)) => result_of(outcome).map_err(Error::Failed),
             Ok(None) | Err(_) => Err(Error::Ended),
         }
@@ -99,7 +111,7 @@ impl Call {
     /// If the process is fenced.
     #[doc(alias = "PA_blockRequest")]
     pub async fn block_request(&self) -> Result<()> {
-        self.home.block(self.id).await.map(|_| ()).map_err(|_| Error::Ended)
+        self.root.home.block(self.root.run).await.map(|_| ()).map_err(|_| Error::Ended)
     }
 
     /// Registers what is done when the request comes again; it is durable before this returns. With
@@ -109,6 +121,46 @@ impl Call {
     /// If the process is fenced.
     #[doc(alias = "PA_setRedProcess")]
     pub async fn set_red_process(&self, red: RedProcess) -> Result<()> {
-        self.home.set_red_process(self.id, red.into()).await.map(|_| ()).map_err(|_| Error::Ended)
+        self.root.home.set_red_process(self.root.run, red.into()).await.map(|_| ()).map_err(|_| Error::Ended)
+    }
+
+    /// Calls on, on behalf of this call (patent, Figs 14 to 18), and waits for the answer. The call is in the journal,
+    /// durably, before it is sent; so a backup that takes over runs the handler again and gets the same answer here
+    /// without a second call. For that the handler must ask for the same calls at the same positions in every run: it
+    /// must depend on nothing but the request and the answers it got.
+    ///
+    /// The position is taken when this is called, not when it is polled: so `join!(call.relay(a), call.relay(b))` makes
+    /// the same two calls in every run. Nothing is sent before the future is polled. Parts that run at once and make
+    /// several calls each need a [`Self::branch`].
+    ///
+    /// If the handler returns an error, everything that was called is cancelled, the last call first, before the error is
+    /// registered. If it returns a reply, calls that it did not wait for are cancelled.
+    ///
+    /// An alias has at most [`WINDOW`](crate::limits::WINDOW) calls open at once. While all places are taken this waits
+    /// for up to 10 s for one.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] with the called service's own error; a handler usually returns it with `?`. Also one that says
+    /// that the call was refused or could not be made, that a former run made another call at this position, or that
+    /// this call is over or is being undone. [`Error::UnknownAlias`] and [`Error::BodyTooLarge`] before anything was
+    /// sent.
+    pub fn relay<B: Into<Bytes>>(
+        &self,
+        target: &str,
+        body: B,
+    ) -> impl Future<Output = Result<Reply>> + Send + use<B> {
+        self.root.relay(target, body)
+    }
+
+    /// A part of the handler that numbers its own calls on. It takes one position when this is called.
+    #[must_use]
+    pub fn branch(&self) -> Branch {
+        self.root.branch()
+    }
+
+    /// Says what a takeover does with this call and what was called on its behalf, if it finds it half done; else the
+    /// setting of the alias counts. Cheapest before the first call on: after it the new policy costs a commit.
+    pub fn on_takeover(&self, policy: Policy) {
+        self.root.home.set_policy(self.root.run, policy);
     }
 }

@@ -1,8 +1,10 @@
 //! The calling side of one alias in this process: feeds the protocol's caller machine and does what it says.
 
-use std::collections::{HashMap, VecDeque};
+mod relayed;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +12,18 @@ use palib_core::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, Trans
 use palib_core::message::{Message, Outcome, Refusal, Request};
 use palib_core::resend::{CallState, Caller, Effect, Input, Pending, Rejection, Route, Settings, Write};
 use parking_lot::Mutex;
+use relayed::Relayed;
 use tokio::sync::{Notify, oneshot};
 
+use crate::branch::within_limit;
 use crate::control::{AliasStats, ToFtm};
-use crate::limits::{BODY_BYTES_MAX, WINDOW};
+use crate::defect::Point;
+use crate::hashing::NumberMap;
+use crate::limits::WINDOW;
 use crate::process::Shared;
+use crate::serving::Serving;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
+use crate::transport::Link;
 use crate::{Area, Error, Result, clock};
 
 /// A request that got no answer for so long is sent again, although nothing told that it was lost. Long enough
@@ -37,6 +45,7 @@ pub(crate) enum Arrival {
 /// The calling side of an alias that this process calls for.
 pub(crate) struct CallSide {
     me: Weak<Self>,
+    source: AliasId,
     pub(crate) name: String,
     incarnation: Incarnation,
     outbox: bool,
@@ -44,18 +53,25 @@ pub(crate) struct CallSide {
     shared: Arc<Shared>,
     state: Mutex<State>,
     busy: Notify,
+    /// Whose relays call on from here.
+    serving: OnceLock<Weak<dyn Serving>>,
 }
 
 struct State {
     core: Caller<Bytes>,
-    waits: HashMap<CallId, oneshot::Sender<Arrival>>,
-    consumed: HashMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
+    waits: NumberMap<CallId, oneshot::Sender<Arrival>>,
+    consumed: NumberMap<CallId, oneshot::Sender<Option<Outcome<Bytes>>>>,
     /// What the next outbox write takes along into its transaction.
     rider: Option<AtomicClosure>,
     started: Option<Result<CallId, Rejection>>,
     targets: Vec<AliasId>,
+    /// The link on which the last request went, and to which port: the next one goes the same way.
+    way: Option<(PortId, Link)>,
+    relayed: Relayed,
     resent: u64,
     token: u64,
+    /// When the machine was last fed.
+    now: Nanos,
     todo: VecDeque<Input<Bytes>>,
     effects: Vec<Effect<Bytes>>,
 }
@@ -87,21 +103,26 @@ impl CallSide {
             window: WINDOW,
             resend_after: Nanos(RESEND_AFTER.as_nanos() as u64),
             inquire_after: Nanos(INQUIRE_AFTER.as_nanos() as u64),
+            mark_after: Nanos(INQUIRE_AFTER.as_nanos() as u64),
         };
         let state = State {
             core: Caller::new(settings),
-            waits: HashMap::new(),
-            consumed: HashMap::new(),
+            waits: NumberMap::default(),
+            consumed: NumberMap::default(),
             rider: None,
             started: None,
             targets: Vec::new(),
+            way: None,
+            relayed: Relayed::default(),
             resent: 0,
             token: 0,
+            now: Nanos::default(),
             todo: VecDeque::new(),
             effects: Vec::new(),
         };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            source,
             name,
             incarnation,
             outbox,
@@ -109,23 +130,35 @@ impl CallSide {
             shared,
             state: Mutex::new(state),
             busy: Notify::new(),
+            serving: OnceLock::new(),
         })
     }
 
-    /// Takes over: what the outbox holds is sent again under its first ids.
-    pub(crate) fn promote(&self, port: PortId, trans_base: u64, pending: Vec<Pending<Bytes>>) {
-        let mut targets: Vec<AliasId> = pending.iter().map(|call| call.target).collect();
+    /// Takes over: what the outbox holds is sent again under its first ids, once [`Self::begin`] says so. What the
+    /// journal of relays holds waits for the serving side.
+    pub(crate) fn promote(
+        &self,
+        port: PortId,
+        trans_base: u64,
+        pending: Vec<Pending<Bytes>>,
+        held: Vec<Pending<Bytes>>,
+    ) {
+        let mut targets: Vec<AliasId> = pending.iter().chain(&held).map(|call| call.target).collect();
         targets.sort_unstable();
         targets.dedup();
         let mut state = self.state.lock();
+        self.hold_back(&mut state);
         for target in &targets {
             self.learn_target(&mut state, *target);
         }
-        let input =
-            Input::Promoted { incarnation: self.incarnation, port, trans_base: TransId(trans_base), pending };
+        let input = Input::Promoted {
+            incarnation: self.incarnation,
+            port,
+            trans_base: TransId(trans_base),
+            pending,
+            held,
+        };
         self.feed(&mut state, input);
-        drop(state);
-        self.spawn_ticker();
     }
 
     /// Starts a call. `rider` is run in the transaction that puts the call into the outbox.
@@ -136,9 +169,7 @@ impl CallSide {
         deadline: Option<Duration>,
         rider: Option<AtomicClosure>,
     ) -> Result<Started> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(Error::BodyTooLarge { bytes: body.len(), max: BODY_BYTES_MAX });
-        }
+        let body = within_limit(body)?;
         let invoked = clock::now();
         let deadline = deadline.map(|after| Nanos(invoked.0 + after.as_nanos() as u64));
         let mut state = self.state.lock();
@@ -152,8 +183,6 @@ impl CallSide {
             Some(Ok(id)) => {
                 let (tell, arrival) = oneshot::channel();
                 state.waits.insert(id, tell);
-                drop(state);
-                self.busy.notify_one();
                 Ok(Started { id, invoked_ns: invoked.0, arrival })
             }
             Some(Err(reason)) => Err(Error::Rejected(reason)),
@@ -166,7 +195,7 @@ impl CallSide {
         let now = clock::now();
         let deadline = deadline.map(|after| Nanos(now.0 + after.as_nanos() as u64));
         let mut state = self.state.lock();
-        let found = state.core.call_view(id).map(|view| view.call.invoked);
+        let found = state.core.call_view(id).filter(|view| !view.journaled).map(|view| view.call.invoked);
         let Some(invoked) = found else {
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
         };
@@ -176,20 +205,23 @@ impl CallSide {
         Ok(Started { id, invoked_ns: invoked.0, arrival })
     }
 
-    /// The calls that are pending: made, and not consumed.
+    /// The calls that are pending: made, and not consumed. Those of relays are not among them.
     pub(crate) fn pending(&self) -> Vec<Pending<Bytes>> {
-        self.state.lock().core.calls().map(|view| view.call.clone()).collect()
+        let state = self.state.lock();
+        let own = state.core.calls().filter(|view| !view.journaled);
+        own.map(|view| view.call.clone()).collect()
     }
 
     /// The call is done. Its outbox row is dropped together with what `rider` changes; the receiver is told when
     /// that is stable. Without an outbox and a rider nothing has to be stable.
     pub(crate) fn consume(&self, id: CallId, rider: Option<AtomicClosure>) -> Result<Option<Consumption>> {
         let mut state = self.state.lock();
-        let found = state.core.call_view(id).map(|view| view.state);
+        let found = state.core.call_view(id).filter(|view| !view.journaled).map(|view| view.state);
         if !matches!(found, Some(CallState::Answered(_) | CallState::Refused(_))) {
             // Somebody else has consumed it: two may have asked for one call by its id.
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
         }
+        self.pass(Point::BeforeConsume);
         let told = (self.outbox || rider.is_some()).then(|| {
             let (tell, told) = oneshot::channel();
             state.consumed.insert(id, tell);
@@ -201,7 +233,9 @@ impl CallSide {
             let writes = vec![AreaWrite::App(run)];
             self.area.store.submit(Job { incarnation: self.incarnation, writes, token: Token::Outbox(id) });
         }
-        self.feed(&mut state, Input::Consumed { id });
+        // It sets no time, so it is not worth a look at the clock.
+        let now = state.now;
+        self.feed_at(&mut state, now, Input::Consumed { id });
         state.rider = None;
         Ok(told)
     }
@@ -214,7 +248,7 @@ impl CallSide {
             match message {
                 Message::Answer { id, outcome, .. } => {
                     self.trace_answer(&state, id, now);
-                    self.feed_at(&mut state, now, Input::Answer { id, outcome })
+                    self.feed_at(&mut state, now, Input::Answer { id, outcome });
                 }
                 Message::Refused { id, refusal } => {
                     let target = state.core.call_view(id).map(|view| view.call.target);
@@ -223,9 +257,13 @@ impl CallSide {
                         self.feed_at(&mut state, now, Input::Refused { id, port, refusal });
                     }
                 }
-                Message::Request(_) => {}
+                Message::CancelEnded { id, end } => {
+                    self.feed_at(&mut state, now, Input::CancelEnded { id, end });
+                }
+                Message::Request(_) | Message::Cancel(_) | Message::Mark { .. } => {}
             }
         }
+        self.release(state);
     }
 
     pub(crate) fn route(&self, target: AliasId, route: Route) {
@@ -234,16 +272,20 @@ impl CallSide {
             self.shared.warm(target);
             self.feed(&mut state, Input::Route { target, route });
         }
+        self.release(state);
     }
 
     pub(crate) fn port_gone(&self, port: PortId) {
-        self.feed(&mut self.state.lock(), Input::PortGone { port });
+        let mut state = self.state.lock();
+        self.feed(&mut state, Input::PortGone { port });
+        self.release(state);
     }
 
     pub(crate) fn committed(&self, jobs: Vec<Committed>) {
         let mut state = self.state.lock();
         for Committed { token, outcome } in jobs {
             if let Token::Outbox(id) = token {
+                self.pass_durable(&state, id);
                 if let Some(tell) = state.consumed.remove(&id) {
                     let _ = tell.send(outcome);
                 }
@@ -252,9 +294,23 @@ impl CallSide {
         }
     }
 
+    /// This process passes a defect point of this alias.
+    #[inline]
+    fn pass(&self, point: Point) {
+        self.shared.points.pass(self.source, point);
+    }
+
+    /// A call is durably in the outbox, or dropped from it.
+    fn pass_durable(&self, state: &State, id: CallId) {
+        if self.shared.points.any() {
+            let putting = state.core.call_view(id).is_some_and(|view| view.state == CallState::Putting);
+            self.pass(if putting { Point::AfterOutbox } else { Point::AfterConsume });
+        }
+    }
+
     pub(crate) fn stats(&self, stats: &mut AliasStats) {
         let state = self.state.lock();
-        stats.pending = state.core.calls_len() as u32;
+        stats.pending = state.core.calls().filter(|view| !view.journaled).count() as u32;
         stats.resent = state.resent;
     }
 
@@ -274,14 +330,25 @@ impl CallSide {
     }
 
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
-        state.todo.push_back(input);
-        while let Some(input) = state.todo.pop_front() {
+        state.now = now;
+        let idle = state.core.next_wakeup().is_none();
+        // Nearly always there is nothing before it, and nothing that follows from it.
+        let mut next = Some(input);
+        if !state.todo.is_empty() {
+            state.todo.extend(next.take());
+            next = state.todo.pop_front();
+        }
+        while let Some(input) = next {
             let mut effects = std::mem::take(&mut state.effects);
             state.core.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 self.perform(state, now, effect);
             }
             state.effects = effects;
+            next = state.todo.pop_front();
+        }
+        if idle && state.core.next_wakeup().is_some() {
+            self.busy.notify_one();
         }
     }
 
@@ -291,7 +358,10 @@ impl CallSide {
             Effect::Rejected { reason, .. } => state.started = Some(Err(reason)),
             Effect::Commit { incarnation, write } => {
                 let (id, change) = match write {
-                    Write::Put(call) => (call.id, AreaWrite::OutboxPut(call)),
+                    Write::Put(call) => {
+                        self.pass(Point::BeforeOutbox);
+                        (call.id, AreaWrite::OutboxPut(call))
+                    }
                     Write::Drop(id) => (id, AreaWrite::OutboxDrop(id)),
                 };
                 let mut writes = vec![change];
@@ -303,10 +373,13 @@ impl CallSide {
                     state.resent += 1;
                 }
                 self.trace_sending(state, &request, port);
-                if !self.shared.send(port, Message::Request(request)) {
-                    state.todo.push_back(Input::PortGone { port });
-                }
+                self.pass(Point::BeforeSend);
+                self.send(state, port, Message::Request(request));
+                self.pass(Point::AfterSend);
             }
+            Effect::SendCancel { port, request } => self.send(state, port, Message::Cancel(request)),
+            Effect::SendMark { port, target, mark } => self.send_mark(state, port, target, mark),
+            Effect::Relay { id, news } => self.note_news(state, id, news),
             Effect::Inquire { target } => self.shared.tell_ftm(&ToFtm::Inquire { alias: target.0 }),
             Effect::Deliver { id, outcome } => {
                 self.arrive(state, id, Arrival::Outcome { outcome, returned_ns: now.0 });
@@ -321,13 +394,29 @@ impl CallSide {
         }
     }
 
+    /// Sends a message to a port. False if the port is not known or its link is broken.
+    fn send_now(&self, state: &mut State, port: PortId, message: Message<Bytes>) -> bool {
+        if let Some((to, link)) = &state.way
+            && *to == port
+            && link.send_message(&message).is_ok()
+        {
+            return true;
+        }
+        let address = self.shared.directory.address(port);
+        state.way = address.and_then(|address| Some((port, self.shared.links.open_link(address)?)));
+        self.shared.send(port, message)
+    }
+
     fn trace_sending(&self, state: &State, request: &Request<Bytes>, port: PortId) {
+        let view = state.core.call_view(request.id);
+        // What is made on behalf of another call lies in the journal instead.
+        let outbox = self.outbox && view.as_ref().is_some_and(|view| !view.journaled);
         if request.attempt == 0 {
-            return self.shared.trace_asked(request, port, self.outbox);
+            return self.shared.trace_asked(request, port, outbox);
         }
         // What a predecessor first sent, this process can't tell of.
-        let own = state.core.call_view(request.id).filter(|_| request.born == self.incarnation);
-        self.shared.trace_resent(request, port, own.map(|view| view.call.invoked.0), self.outbox);
+        let own = view.filter(|_| request.born == self.incarnation);
+        self.shared.trace_resent(request, port, own.map(|view| view.call.invoked.0), outbox);
     }
 
     fn trace_answer(&self, state: &State, id: CallId, now: Nanos) {
@@ -364,6 +453,7 @@ impl CallSide {
                 if state.core.next_wakeup().is_some_and(|at| at <= clock::now()) {
                     side.feed(&mut state, Input::Tick);
                 }
+                side.release(state);
             }
         });
     }

@@ -101,7 +101,7 @@ pub fn refusal_text(refusal: Refusal) -> &'static str {
     }
 }
 
-fn rejection_text(rejection: Rejection) -> &'static str {
+pub(crate) fn rejection_text(rejection: Rejection) -> &'static str {
     match rejection {
         Rejection::NotInService => "this process does not call for the alias now",
         Rejection::WindowFull => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::{Answer, Page, Query, Relays, TableRow};
+use crate::control::{Answer, Page, Query, TableRow};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::membership::{Active, Membership};
 use crate::process::Shared;
@@ -31,13 +31,17 @@ pub(crate) async fn answer(shared: &Arc<Shared>, query: Query) -> Result<Answer>
             });
             page.await.map_err(|_| Error::Ended)?.map(Answer::Browse)
         }
-        Query::Relays { alias, .. } => {
-            in_service(shared, &alias)?;
-            Ok(Answer::Relays(Relays::default()))
+        Query::Relays { alias, filter, limit } => {
+            let (_, active) = in_service(shared, &alias)?;
+            // An alias that only calls has none.
+            let relays = active.serving.as_ref().map(|side| side.relays(&filter, limit.min(PAGE_ROWS_MAX)));
+            Ok(Answer::Relays(relays.unwrap_or_default()))
         }
-        Query::SetPolicy { alias, call, .. } => {
-            in_service(shared, &alias)?;
-            Err(Error::UnknownCall(format!("{call} (it is no transaction of a relay)")))
+        Query::SetPolicy { alias, call, policy } => {
+            let (_, active) = in_service(shared, &alias)?;
+            let id = shared.directory.parse_id(&call)?;
+            active.serving.as_ref().ok_or(Error::NotMember(alias))?.set_policy(id, policy)?;
+            Ok(Answer::Resolved)
         }
         Query::Resolve { alias, call, decision } => {
             let (_, active) = in_service(shared, &alias)?;
@@ -52,6 +56,9 @@ pub(crate) async fn answer(shared: &Arc<Shared>, query: Query) -> Result<Answer>
         }
     }
 }
+
+/// States of calls in hand that say more than their durable row.
+const TELLING: [&str; 6] = ["in_doubt", "relaying", "rolling_back", "diverged", "stuck", "undoing"];
 
 /// Rows of a redundancy table: on the first page those in doubt and in execution come first.
 fn table(
@@ -70,8 +77,9 @@ fn table(
         if let (Some(serving), Ok(id)) = (serving, shared.directory.parse_id(&row.id)) {
             row.hits = serving.hits(id);
         }
-        if live.iter().any(|other| other.id == row.id && other.state == "in_doubt") {
-            row.state = "in_doubt".to_owned();
+        // What is durable says less of these.
+        if let Some(live) = live.iter().find(|live| live.id == row.id && TELLING.contains(&&*live.state)) {
+            row.state.clone_from(&live.state);
         }
     }
     if after.is_none() {

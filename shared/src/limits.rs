@@ -10,6 +10,8 @@ pub const FRAME_BYTES_MAX: usize = BODY_BYTES_MAX + 64 * 1024;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Calls of one session that may be open at once.
 pub const WINDOW: u32 = palib_core::redundancy::WINDOW;
+/// How long a handler that calls on waits for a free place in the window of its alias before it gets an error.
+pub const RELAY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Requests that one server process has in hand (executing, held or waiting for a commit) before it answers `Busy`.
 pub const REQUESTS_IN_HAND_MAX: usize = 16 * 1024;
 /// Sessions whose rings one server process remembers; of more, those not used lately are loaded again.

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use palib_core::ids::AliasId;
+use palib_core::ids::{AliasId, CallId};
 use palib_core::message::{Message, Refusal, Request};
 use parking_lot::Mutex;
 
 use crate::control::{OPERATOR_ALIAS, What};
+use crate::hashing::NumberMap;
 use crate::process::Shared;
 use crate::tls::Role;
 use crate::transport::Link;
@@ -42,6 +43,14 @@ impl Links {
                 tokio::spawn(open(shared.clone(), address));
                 true
             }
+        }
+    }
+
+    /// The link to an address, if it is open.
+    pub(crate) fn open_link(&self, address: SocketAddr) -> Option<Link> {
+        match self.slots.lock().get(&address) {
+            Some(Slot::Open(link)) => Some(link.clone()),
+            _ => None,
         }
     }
 
@@ -115,20 +124,18 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
 }
 
 async fn serve_link(shared: Arc<Shared>, link: Link) {
-    let mut rights = Rights { sources: HashMap::new() };
+    let mut rights = Rights { sources: NumberMap::default() };
     let mut frames = Vec::new();
     let mut requests: Vec<Request<Bytes>> = Vec::new();
     while link.receive(&mut frames).await.is_ok() {
         for frame in frames.drain(..) {
             let Frame::Message(Message::Request(request)) = frame else {
-                let peer = link.peer().name.clone();
-                shared.refused(peer, "it sent something else than requests on a link of calls");
-                link.close("only requests are taken on this link");
+                // What came before it is looked at before it.
+                shared.requests(&link, &mut requests);
+                other_than_request(&shared, &link, &mut rights, frame);
                 continue;
             };
-            if !rights.may_speak_for(&shared, &link, request.id.source) {
-                let refusal = Refusal::NotYourAlias;
-                let _ = link.send_message(&Message::Refused { id: request.id, refusal });
+            if !rights.may_send(&shared, &link, request.id) {
                 continue;
             }
             if requests.last().is_some_and(|last| last.target != request.target) {
@@ -141,12 +148,42 @@ async fn serve_link(shared: Arc<Shared>, link: Link) {
     shared.link_gone(link.number());
 }
 
+/// Takes what else a caller may send: cancellations, and its mark.
+fn other_than_request(shared: &Shared, link: &Link, rights: &mut Rights, frame: Frame) {
+    match frame {
+        Frame::Message(Message::Cancel(request)) => {
+            if rights.may_send(shared, link, request.id) {
+                shared.cancels(link, request);
+            }
+        }
+        Frame::Message(Message::Mark { source, target, mark }) => {
+            if rights.may_speak_for(shared, link, source) {
+                shared.mark(source, target, mark);
+            }
+        }
+        Frame::Message(_) | Frame::Control(_) => {
+            let peer = link.peer().name.clone();
+            shared.refused(peer, "it sent something else than a caller does on a link of calls");
+            link.close("only what a caller sends is taken on this link");
+        }
+    }
+}
+
 /// For which source aliases the holder of a link's certificate may speak (R42), remembered per link.
 struct Rights {
-    sources: HashMap<AliasId, bool>,
+    sources: NumberMap<AliasId, bool>,
 }
 
 impl Rights {
+    /// Whether a message about this call may come on this link. If not, it is refused.
+    fn may_send(&mut self, shared: &Shared, link: &Link, id: CallId) -> bool {
+        let may = self.may_speak_for(shared, link, id.source);
+        if !may {
+            let _ = link.send_message(&Message::Refused { id, refusal: Refusal::NotYourAlias });
+        }
+        may
+    }
+
     fn may_speak_for(&mut self, shared: &Shared, link: &Link, source: AliasId) -> bool {
         if let Some(may) = self.sources.get(&source) {
             return *may;

@@ -10,19 +10,21 @@ use std::time::Instant;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, IdForm, Incarnation, PortId};
 use palib_core::message::Outcome;
+use palib_core::resend::Pending;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use crate::calling::CallSide;
 use crate::control::{AliasStats, TakeoverTiming, TicketAlias};
+use crate::defect::Point;
 use crate::process::Shared;
-use crate::serving::Serving;
+use crate::serving::{Found, Promotion, Serving};
 use crate::sink::AreaSink;
 use crate::stable::{AreaWrite, AtomicClosure, Job, Token, open_area};
 use crate::{Area, Error, Result};
 
 /// Makes the server side at the promotion, when its area is open.
-pub(crate) type Factory = Box<dyn FnOnce(Arc<Shared>, Incarnation, Area) -> Arc<dyn Serving> + Send>;
+pub(crate) type Factory = Box<dyn FnOnce(Promotion) -> Arc<dyn Serving> + Send>;
 
 /// Answers the commands to an alias that only calls.
 #[derive(Clone)]
@@ -119,12 +121,15 @@ impl Membership {
         let start = Instant::now();
         let sink = AreaSink::start(self.clone());
         let (folder, alias, id) = (shared.ticket.areas.clone(), self.ticket.alias.clone(), self.alias);
+        shared.points.pass(self.alias, Point::BeforeOpen);
         let opening = tokio::task::spawn_blocking(move || {
             let store = open_area(&folder, &alias, id, incarnation, sink)?;
-            let found = (store.blocked()?, store.outbox()?);
-            Ok::<_, Error>((store, found))
+            let found = Found { blocked: store.blocked()?, journal: store.journal()? };
+            let outbox = store.outbox()?;
+            Ok::<_, Error>((store, found, outbox))
         });
-        let (store, (blocked, outbox)) = opening.await.map_err(|_| Error::Ended)??;
+        let (store, found, outbox) = opening.await.map_err(|_| Error::Ended)??;
+        shared.points.pass(self.alias, Point::AfterOpen);
         let opened = Instant::now();
         let area = Area { store };
         let form = if self.ticket.id_by_port { IdForm::SourcePort } else { IdForm::Incarnation };
@@ -138,22 +143,49 @@ impl Membership {
             area.clone(),
             shared.clone(),
         );
-        let serving = self.factory.lock().take().map(|make| make(shared.clone(), incarnation, area.clone()));
+        let promotion = Promotion {
+            shared: shared.clone(),
+            incarnation,
+            area: area.clone(),
+            calling: calling.clone(),
+            on_takeover: self.ticket.on_takeover,
+        };
+        let serving = self.factory.lock().take().map(|make| make(promotion));
         let active = Active { incarnation, area, calling, serving };
         if self.active.set(active).is_err() {
             return Err(Error::failed("this process is in service for the alias already"));
         }
         let active = self.active.get().ok_or(Error::Ended)?;
-        active.calling.promote(self.port, self.trans_base(shared, trans_base), outbox);
-        if let Some(serving) = &active.serving {
-            serving.promote(blocked).await.map_err(|_| Error::failed("the service refused its promotion"))?;
-        }
+        shared.points.pass(self.alias, Point::BeforeRecover);
+        self.begin(active, self.trans_base(shared, trans_base), outbox, found).await?;
+        shared.points.pass(self.alias, Point::AfterRecover);
         self.in_service.send_replace(true);
         Ok(TakeoverTiming {
             open_us: Some((opened - start).as_micros() as u64),
             recover_us: Some(opened.elapsed().as_micros() as u64),
             ..TakeoverTiming::default()
         })
+    }
+
+    /// Feeds both machines what was found, the caller first: the server lets it send what the journal holds. Neither
+    /// sends anything before both know.
+    async fn begin(
+        &self,
+        active: &Active,
+        trans_base: u64,
+        outbox: Vec<Pending<Bytes>>,
+        found: Found,
+    ) -> Result<()> {
+        let held = found.journal.iter().map(|row| row.call.clone()).collect();
+        active.calling.promote(self.port, trans_base, outbox, held);
+        let Some(serving) = &active.serving else {
+            active.calling.begin();
+            return Ok(());
+        };
+        active.calling.serve_with(Arc::downgrade(serving));
+        let ready = serving.promote(found);
+        active.calling.begin();
+        ready.await.map_err(|_| Error::failed("the service refused its promotion"))
     }
 
     /// Where transIds start. With the scope of a process, the aliases of one process share its numbers, each

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use palib_core::ids::{AliasId, PortId, TRANS_GRANT};
+use palib_core::ids::{AliasId, Mark, PortId, TRANS_GRANT};
 use palib_core::message::{Message, Refusal, Request};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange};
+use crate::defect::Points;
 use crate::directory::Directory;
 use crate::links::{self, Links};
 use crate::membership::Membership;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) links: Links,
     pub(crate) trace: Trace,
+    pub(crate) points: Points,
     pub(crate) memberships: Vec<Arc<Membership>>,
     pub(crate) ftm: Mutex<Option<Link>>,
     pub(crate) told: watch::Sender<bool>,
@@ -80,6 +82,7 @@ impl Process {
             directory: Directory::default(),
             links: Links::default(),
             trace: Trace::new(ticket.process.clone()),
+            points: Points::new(ticket.fired.clone()),
             memberships,
             ftm: Mutex::new(None),
             told: watch::Sender::new(false),
@@ -129,8 +132,8 @@ impl Process {
         let membership = self.membership(alias)?;
         let (id, name) = (membership.alias, alias.to_owned());
         let service = Arc::new(service);
-        membership.declare_service(Box::new(move |shared, incarnation, area| {
-            let side: Arc<dyn Serving> = ServeSide::new(id, name, incarnation, area, service, shared);
+        membership.declare_service(Box::new(move |promotion| {
+            let side: Arc<dyn Serving> = ServeSide::new(id, name, service, promotion);
             side
         }));
         self.ended().await;
@@ -218,17 +221,38 @@ impl Shared {
     /// Requests of one target came in on a link.
     pub(crate) fn requests(&self, link: &Link, requests: &mut Vec<Request<Bytes>>) {
         let Some(target) = requests.first().map(|request| request.target) else { return };
+        match self.serving(target) {
+            Ok(serving) => serving.requests(link, requests),
+            Err(refusal) => {
+                for request in requests.drain(..) {
+                    let _ = link.send_message(&Message::Refused { id: request.id, refusal });
+                }
+            }
+        }
+    }
+
+    /// A cancellation came in on a link.
+    pub(crate) fn cancels(&self, link: &Link, request: Request<Bytes>) {
+        match self.serving(request.target) {
+            Ok(serving) => serving.cancels(link, request),
+            Err(refusal) => _ = link.send_message(&Message::Refused { id: request.id, refusal }),
+        }
+    }
+
+    /// A source alias told its mark to an alias.
+    pub(crate) fn mark(&self, source: AliasId, target: AliasId, mark: Mark) {
+        if let Ok(serving) = self.serving(target) {
+            serving.mark(source, mark);
+        }
+    }
+
+    /// The server side of an alias, if it is in service here.
+    fn serving(&self, target: AliasId) -> Result<&Arc<dyn Serving>, Refusal> {
         let membership = self.memberships.iter().find(|member| member.alias == target);
         let active = membership.and_then(|member| member.active());
-        if let Some(serving) = active.and_then(|active| active.serving.as_ref()) {
-            serving.requests(link, requests);
-            return;
-        }
         let known = membership.is_some() && active.is_none();
-        let refusal = if known { Refusal::NotInService } else { Refusal::UnknownAlias };
-        for request in requests.drain(..) {
-            let _ = link.send_message(&Message::Refused { id: request.id, refusal });
-        }
+        let serving = active.and_then(|active| active.serving.as_ref());
+        serving.ok_or(if known { Refusal::NotInService } else { Refusal::UnknownAlias })
     }
 
     /// Frames came in on a link that this process opened: answers to its calls.
@@ -304,8 +328,11 @@ impl Shared {
 
 fn source_of(message: &Message<Bytes>) -> AliasId {
     match message {
-        Message::Request(request) => request.id.source,
-        Message::Answer { id, .. } | Message::Refused { id, .. } => id.source,
+        Message::Request(request) | Message::Cancel(request) => request.id.source,
+        Message::Answer { id, .. } | Message::Refused { id, .. } | Message::CancelEnded { id, .. } => {
+            id.source
+        }
+        Message::Mark { source, .. } => *source,
     }
 }
 

@@ -7,7 +7,7 @@ use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::server::Recovery as CoreRecovery;
 
-use crate::{Area, AreaTxn, Call, Error, Reply, Result};
+use crate::{Area, AreaTxn, Call, Error, Reply, Result, Substitute, Unanswered, Undo};
 
 /// What is done when a request with a registered id comes again (patent, Fig 13: PA_setRedProcess).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,26 @@ pub trait Service: Send + Sync + 'static {
     fn redundant(&self, index: u16, arg: Bytes, call: Call) -> impl Future<Output = Result<Reply>> + Send {
         let _ = (arg, call);
         async move { Err(Error::failed(format!("this service has no redundant-message handler {index}"))) }
+    }
+
+    /// Undoes a call that was executed, because its caller cancelled it (patent, claim 28). Called again if this process
+    /// dies meanwhile, so use [`Undo::commit`], or make it idempotent. What was called on behalf of the call is undone
+    /// already. By default that was all there is to undo, if anything was called.
+    ///
+    /// # Errors
+    /// If the call can't be undone: its outcome stands, and the caller's transaction waits for an operator.
+    fn undo(&self, undo: Undo) -> impl Future<Output = Result<()>> + Send {
+        let undone =
+            if undo.relayed() { Ok(()) } else { Err(Error::failed("this service can't undo a call")) };
+        async { undone }
+    }
+
+    /// Decides whether another call takes the place of one that this relay's predecessor made and that has no answer
+    /// (patent, claim 26). Asked under [`Policy::Substitute`](crate::Policy::Substitute). By default the same call is
+    /// sent again, under its id.
+    fn substitute(&self, call: Unanswered) -> impl Future<Output = Option<Substitute>> + Send {
+        let _ = call;
+        async { None }
     }
 
     /// Runs in each transaction that registers a reply or a handler outside atomic mode: by
@@ -131,6 +151,17 @@ impl From<RedProcess> for CoreRedProcess<Bytes> {
         match red {
             RedProcess::AutoReply(reply) => Self::AutoReply(Outcome::Reply(reply.into_bytes())),
             RedProcess::Handler { index, arg } => Self::Handler { index, arg },
+        }
+    }
+}
+
+impl From<CoreRedProcess<Bytes>> for RedProcess {
+    fn from(red: CoreRedProcess<Bytes>) -> Self {
+        match red {
+            CoreRedProcess::AutoReply(Outcome::Reply(bytes) | Outcome::Failed(bytes)) => {
+                Self::AutoReply(Reply::from(bytes))
+            }
+            CoreRedProcess::Handler { index, arg } => Self::Handler { index, arg },
         }
     }
 }

@@ -1,38 +1,57 @@
 //! The server side of one alias in this process: feeds the protocol's server machine and does what it says.
 
+mod commits;
 mod handlers;
+mod hands;
 mod inbox;
+mod notes;
 mod operator;
+mod relaying;
+mod relays;
+mod runs;
+mod undo;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use palib_core::ids::{AliasId, CallId, Incarnation, Nanos};
+use inbox::Arrived;
+use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, SlotKey};
 use palib_core::message::{Message, Outcome, Request};
-use palib_core::redundancy::{RedProcess as CoreRedProcess, Row, RowState};
-use palib_core::server::{Asker, Effect, Input, Note, Server, Settings, Then, Write};
+use palib_core::redundancy::Row;
+use palib_core::relay::Journaled;
+use palib_core::server::{Asker, Effect, Input, Server, Settings};
 use parking_lot::Mutex;
+use relaying::Gives;
+use runs::Runs;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
+use self::hands::Hands;
 use crate::call::Waited;
-use crate::client::rider;
+use crate::calling::CallSide;
 use crate::clock;
-use crate::control::{AliasStats, InDoubtDecision, TableRow, TakeoverTiming, What};
+use crate::control::{AliasStats, InDoubtDecision, Relays, TableRow, TakeoverTiming, What};
+use crate::defect::Point;
+use crate::hashing::NumberMap;
 use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
 use crate::process::Shared;
 use crate::service::Service;
 use crate::sink::end_process;
-use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
-use crate::steps::Durable;
+use crate::stable::{AtomicClosure, Committed, Job};
 use crate::transport::Link;
-use crate::{Area, Result};
+use crate::{Area, Policy, Result};
 
 /// The server side without the type of its service.
 pub(crate) trait Serving: Send + Sync {
     /// Requests came in on a link, in this order.
     fn requests(&self, link: &Link, requests: &mut Vec<Request<Bytes>>);
+    /// A cancellation came in on a link, after all that came in before.
+    fn cancels(&self, link: &Link, request: Request<Bytes>);
+    /// A source alias told its mark.
+    fn mark(&self, source: AliasId, mark: Mark);
+    /// The calling side of the alias has news of calls that were made from here.
+    fn news(&self);
     /// A link is gone.
     fn link_gone(&self, link: u64);
     /// Jobs of this side are durable.
@@ -40,8 +59,12 @@ pub(crate) trait Serving: Send + Sync {
     /// These aliases exist no longer.
     fn aliases_gone(&self, aliases: Vec<AliasId>);
     /// Begins to recover; the receiver is told when the mark of service may move.
-    fn promote(&self, blocked: Blocked) -> oneshot::Receiver<()>;
+    fn promote(&self, found: Found) -> oneshot::Receiver<()>;
     fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()>;
+    /// Changes what a takeover does with a transaction.
+    fn set_policy(&self, id: CallId, policy: Policy) -> Result<()>;
+    /// The open transactions whose id contains this text, at most so many.
+    fn relays(&self, filter: &str, limit: usize) -> Relays;
     fn command(&self, command: &str) -> Result<String>;
     /// Rows that are not in the stable area, or need the operator.
     fn live_rows(&self) -> Vec<TableRow>;
@@ -50,30 +73,57 @@ pub(crate) trait Serving: Send + Sync {
     fn stats(&self, stats: &mut AliasStats);
 }
 
-/// The blocked rows found when the area was opened.
-pub(crate) type Blocked = Vec<(palib_core::ids::SlotKey, palib_core::redundancy::Row<Bytes>)>;
+/// What a predecessor left half done, as found when the area was opened.
+pub(crate) struct Found {
+    /// The rows in state blocked or relaying.
+    pub(crate) blocked: Vec<(SlotKey, Row<Bytes>)>,
+    /// The journal of relays.
+    pub(crate) journal: Vec<Journaled<Bytes>>,
+}
+
+/// What a server side is made of at its promotion, beside its service.
+pub(crate) struct Promotion {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) area: Area,
+    /// The calling side of the same alias.
+    pub(crate) calling: Arc<CallSide>,
+    /// What a takeover does with transactions, unless the service says otherwise.
+    pub(crate) on_takeover: Policy,
+}
 
 /// The server side of an alias that is in service here.
 pub(crate) struct ServeSide<S> {
     me: Weak<Self>,
+    alias: AliasId,
     alias_name: String,
     incarnation: Incarnation,
     area: Area,
     service: Arc<S>,
     shared: Arc<Shared>,
+    calling: Arc<CallSide>,
     runtime: Handle,
     state: Mutex<State>,
     /// Told when there is something to do for [`work`].
     work: Arc<Notify>,
+    /// Tells one of the hands that are free that there is a call to execute.
+    errand: Arc<Notify>,
 }
 
 struct State {
     core: Server<Bytes>,
-    links: HashMap<u64, Link>,
-    /// Requests that were not looked at yet, in the order they came.
-    inbox: VecDeque<(Asker, Request<Bytes>)>,
-    waits: HashMap<CallId, oneshot::Sender<Waited>>,
-    /// The closure of the `Atomic` input that is being handled.
+    links: NumberMap<u64, Link>,
+    /// What was not looked at yet, in the order it came.
+    inbox: VecDeque<Arrived>,
+    waits: NumberMap<CallId, oneshot::Sender<Waited>>,
+    hands: Hands,
+    runs: Runs,
+    gives: Gives,
+    /// Each `undo` that waits for its commit.
+    undoing: NumberMap<CallId, oneshot::Sender<Waited>>,
+    /// Transactions that anything happened to: all their steps are told.
+    told: HashSet<CallId>,
+    /// The closure of the `Atomic` or `UndoAtomic` input that is being handled.
     closure: Option<AtomicClosure>,
     /// What is to be committed and was not submitted yet.
     jobs: Vec<Job>,
@@ -81,6 +131,8 @@ struct State {
     answered: bool,
     received: u64,
     refused: u64,
+    /// When the machine was last fed.
+    now: Nanos,
     todo: VecDeque<Input<Bytes>>,
     effects: Vec<Effect<Bytes>>,
 }
@@ -89,41 +141,50 @@ impl<S: Service> ServeSide<S> {
     pub(crate) fn new(
         alias: AliasId,
         alias_name: String,
-        incarnation: Incarnation,
-        area: Area,
         service: Arc<S>,
-        shared: Arc<Shared>,
+        promotion: Promotion,
     ) -> Arc<Self> {
+        let Promotion { shared, incarnation, area, calling, on_takeover } = promotion;
         let state = State {
             core: Server::new(Settings {
                 alias,
                 window: WINDOW,
                 sessions_max: SESSIONS_REMEMBERED_MAX,
                 calls_max: REQUESTS_IN_HAND_MAX,
+                on_takeover: on_takeover.into(),
             }),
-            links: HashMap::new(),
+            links: NumberMap::default(),
             inbox: VecDeque::new(),
-            waits: HashMap::new(),
+            waits: NumberMap::default(),
+            hands: Hands::default(),
+            runs: Runs::default(),
+            gives: Gives::default(),
+            undoing: NumberMap::default(),
+            told: HashSet::new(),
             closure: None,
             jobs: Vec::new(),
             ready: None,
             answered: false,
             received: 0,
             refused: 0,
+            now: Nanos::default(),
             todo: VecDeque::new(),
             effects: Vec::new(),
         };
         let runtime = Handle::current();
         let side = Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            alias,
             alias_name,
             incarnation,
             area,
             service,
             shared,
+            calling,
             runtime,
             state: Mutex::new(state),
             work: Arc::default(),
+            errand: Arc::default(),
         });
         side.runtime.spawn(inbox::work(side.me.clone(), side.work.clone()));
         side
@@ -134,20 +195,45 @@ impl<S: Service> ServeSide<S> {
         self.me.upgrade().expect("a side that runs is referenced by its process")
     }
 
+    /// This process passes a defect point of this alias.
+    #[inline]
+    fn pass(&self, point: Point) {
+        self.shared.points.pass(self.alias, point);
+    }
+
     /// Feeds one input and everything that follows from it at once.
     fn feed(&self, state: &mut State, input: Input<Bytes>) {
         self.feed_at(state, clock::now(), input);
     }
 
+    /// The same for what comes in each call and is no beginning, which is all the machine looks at the time for: not
+    /// worth a look at the clock.
+    fn feed_soon(&self, state: &mut State, input: Input<Bytes>) {
+        let now = state.now;
+        self.feed_at(state, now, input);
+    }
+
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
-        state.todo.push_back(input);
-        while let Some(input) = state.todo.pop_front() {
+        // Nearly always there is nothing before it, and nothing that follows from it.
+        let mut next = Some(input);
+        if !state.todo.is_empty() {
+            state.todo.extend(next.take());
+            next = state.todo.pop_front();
+        }
+        self.feed_all(state, now, next);
+    }
+
+    /// Feeds this input, and then what is to be done already and what follows.
+    fn feed_all(&self, state: &mut State, now: Nanos, mut next: Option<Input<Bytes>>) {
+        state.now = now;
+        while let Some(input) = next {
             let mut effects = std::mem::take(&mut state.effects);
             state.core.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
                 self.perform(state, effect);
             }
             state.effects = effects;
+            next = state.todo.pop_front();
         }
     }
 
@@ -158,8 +244,10 @@ impl<S: Service> ServeSide<S> {
                 Ok((row, mark)) => state.todo.push_back(Input::Loaded { key, row, mark }),
                 Err(error) => end_process(&self.alias_name, &error),
             },
-            Effect::Execute { id, body } => self.execute(id, body),
-            Effect::CallHandler { id, index, arg, request } => self.call_handler(id, index, arg, request),
+            Effect::Execute { id, body } => self.execute(state, id, body),
+            Effect::CallHandler { id, index, arg, request } => {
+                self.call_handler(state, id, index, arg, request)
+            }
             Effect::Recover { id, request } => self.recover(id, request),
             Effect::Resume { id } => {
                 if let Some(wait) = state.waits.remove(&id) {
@@ -180,47 +268,9 @@ impl<S: Service> ServeSide<S> {
                     let _ = ready.send(());
                 }
             }
-            Effect::Note(note) => self.note(note),
+            Effect::Note(note) => self.note(state, note),
+            effect => self.perform_of_relay(state, effect),
         }
-    }
-
-    fn commit(&self, state: &mut State, incarnation: Incarnation, writes: Vec<Write<Bytes>>, then: &[Then]) {
-        let mut along = None;
-        let writes = writes.into_iter().map(|write| match write {
-            Write::PutRow { key, row } => {
-                along = self.along_with(&row);
-                AreaWrite::Row { key, row }
-            }
-            Write::Atomic { key, id, digest } => {
-                let run = state.closure.take().expect("an atomic commit follows its own input at once");
-                AreaWrite::Atomic { key, id, digest, run }
-            }
-            Write::PutMark { source, mark } => AreaWrite::Mark { source, mark },
-            Write::DropSource { source } => AreaWrite::DropSource { source },
-        });
-        let mut writes: Vec<AreaWrite> = writes.collect();
-        writes.extend(along.map(AreaWrite::Also));
-        let token = match then.first() {
-            Some(Then::Stable { id }) => Token::Row(*id),
-            Some(Then::StableBlock { id }) => Token::Block(*id),
-            None => Token::Other(0),
-        };
-        state.jobs.push(Job { incarnation, writes, token });
-        if state.jobs.len() == 1 {
-            self.work.notify_one();
-        }
-    }
-
-    /// What the service writes along with a row that registers something.
-    fn along_with(&self, row: &Row<Bytes>) -> Option<AtomicClosure> {
-        match row.state {
-            RowState::Registered(
-                CoreRedProcess::AutoReply(Outcome::Reply(_)) | CoreRedProcess::Handler { .. },
-            ) => {}
-            _ => return None,
-        }
-        let (service, source) = (self.service.clone(), self.shared.directory.name(row.id.source));
-        Some(rider(move |area| service.registered(area, &source)))
     }
 
     fn answer(&self, state: &mut State, asker: Asker, id: CallId, outcome: Outcome<Bytes>, redundant: bool) {
@@ -233,7 +283,9 @@ impl<S: Service> ServeSide<S> {
         }
         if let Some(link) = state.links.get(&asker.0) {
             self.shared.trace_answered(id, &self.alias_name, &link.peer().name, redundant);
+            self.pass(Point::BeforeReply);
             let _ = link.send_message(&Message::Answer { id, outcome, redundant });
+            self.pass(Point::AfterReply);
         }
         if !state.answered {
             state.answered = true;
@@ -242,25 +294,6 @@ impl<S: Service> ServeSide<S> {
                 incarnation: self.incarnation.0,
                 timing: TakeoverTiming::default(),
             });
-        }
-    }
-
-    fn note(&self, note: Note) {
-        let text = |id| self.shared.directory.id_text(id);
-        let alias = self.alias_name.clone();
-        match note {
-            // Counted by the machine; what was answered is traced where it is sent.
-            Note::Redundant { .. } => {}
-            Note::Held { id } => self.shared.trace.push(What::RedundancyFound {
-                call: text(id),
-                alias,
-                process_type: "held".to_owned(),
-            }),
-            Note::InDoubt { id } => {
-                tracing::warn!(call = %text(id), alias = %alias, "in doubt: an operator must resolve this call");
-                self.shared.trace.push(What::InDoubt { call: text(id), alias });
-            }
-            Note::Stale { id } => self.shared.trace.push(What::Stale { call: text(id), alias }),
         }
     }
 }
@@ -273,12 +306,32 @@ impl<S: Service> Serving for ServeSide<S> {
         state.links.entry(asker.0).or_insert_with(|| link.clone());
         for request in requests.iter() {
             self.shared.trace_received(request, &self.alias_name, &link.peer().name);
+            self.pass(Point::AfterReceive);
         }
         state.received += requests.len() as u64;
-        state.inbox.extend(requests.drain(..).map(|request| (asker, request)));
-        // What is over the limit is looked at now: then the reader of the link can't run ahead.
-        self.admit(state, state.inbox.len().saturating_sub(REQUESTS_IN_HAND_MAX));
-        self.work.notify_one();
+        state.inbox.extend(requests.drain(..).map(|request| Arrived::Request(asker, request)));
+        self.arrived(state);
+    }
+
+    fn cancels(&self, link: &Link, request: Request<Bytes>) {
+        let mut state = self.state.lock();
+        let asker = Asker(link.number());
+        state.links.entry(asker.0).or_insert_with(|| link.clone());
+        state.inbox.push_back(Arrived::Cancel(asker, request));
+        self.arrived(&mut state);
+    }
+
+    fn mark(&self, source: AliasId, mark: Mark) {
+        let mut state = self.state.lock();
+        state.inbox.push_back(Arrived::Mark(source, mark));
+        self.arrived(&mut state);
+    }
+
+    fn news(&self) {
+        let mut state = self.state.lock();
+        self.hear(&mut state);
+        let next = state.todo.pop_front();
+        self.feed_all(&mut state, clock::now(), next);
     }
 
     fn link_gone(&self, link: u64) {
@@ -291,22 +344,8 @@ impl<S: Service> Serving for ServeSide<S> {
     fn committed(&self, jobs: Vec<Committed>) {
         let mut state = self.state.lock();
         let now = clock::now();
-        for Committed { token, outcome } in jobs {
-            match token {
-                Token::Row(id) => {
-                    self.shared.trace_stable(id, &self.alias_name, Durable::Outcome);
-                    let wait = state.waits.remove(&id);
-                    if let Some(wait) = wait {
-                        let _ = wait.send(outcome.clone());
-                    }
-                    self.feed_at(&mut state, now, Input::Stable { id, outcome });
-                }
-                Token::Block(id) => {
-                    self.shared.trace_stable(id, &self.alias_name, Durable::Block);
-                    self.feed_at(&mut state, now, Input::StableBlock { id });
-                }
-                Token::Outbox(_) | Token::Other(_) => {}
-            }
+        for job in jobs {
+            self.durable(&mut state, now, job);
         }
     }
 
@@ -314,7 +353,7 @@ impl<S: Service> Serving for ServeSide<S> {
         self.feed(&mut self.state.lock(), Input::AliasesGone { aliases });
     }
 
-    fn promote(&self, blocked: Blocked) -> oneshot::Receiver<()> {
+    fn promote(&self, Found { blocked, journal }: Found) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
         if let Err(error) = self.service.promoted(&self.area) {
             tracing::error!(alias = %self.alias_name, %error, "the service refused its promotion");
@@ -322,12 +361,20 @@ impl<S: Service> Serving for ServeSide<S> {
         }
         let mut state = self.state.lock();
         state.ready = Some(tell);
-        self.feed(&mut state, Input::Promoted { incarnation: self.incarnation, blocked });
+        self.feed(&mut state, Input::Promoted { incarnation: self.incarnation, blocked, journal });
         told
     }
 
     fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()> {
         self.decide(id, decision)
+    }
+
+    fn set_policy(&self, id: CallId, policy: Policy) -> Result<()> {
+        self.order_policy(id, policy)
+    }
+
+    fn relays(&self, filter: &str, limit: usize) -> Relays {
+        self.open_relays(filter, limit)
     }
 
     fn command(&self, command: &str) -> Result<String> {

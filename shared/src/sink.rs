@@ -73,7 +73,13 @@ fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed>) {
     let mut serving = Vec::with_capacity(JOBS_AT_ONCE);
     for job in jobs {
         match job.token {
-            Token::Row(_) | Token::Block(_) => serving.push(job),
+            Token::Row(_)
+            | Token::Block(_)
+            | Token::CallOn(_)
+            | Token::Course(_)
+            | Token::Undoing(_)
+            | Token::Cancelled(_)
+            | Token::Closed { .. } => serving.push(job),
             Token::Outbox(_) => calling.push(job),
             Token::Other(number) => membership.done(number, job.outcome),
         }

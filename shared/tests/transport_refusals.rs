@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use palib::tls::{Authority, Grant, Identity, SERVER_NAME};
 use palib::transport::{Endpoint, LinkError, QuicConfigs, Refused};
+use palib::wire::PROTOCOL_VERSION;
 use tokio::sync::mpsc;
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -43,6 +44,15 @@ fn bare(identity: &Identity) -> quinn::Endpoint {
     let mut endpoint = quinn::Endpoint::client(ANY).expect("bound");
     endpoint.set_default_client_config(configs.client);
     endpoint
+}
+
+/// What a peer of this version says first.
+fn opening(version: u16) -> Vec<u8> {
+    [&b"palib"[..], &version.to_le_bytes()].concat()
+}
+
+fn versions(theirs: u16) -> String {
+    format!("different versions of palib's protocol, {PROTOCOL_VERSION} and {theirs}")
 }
 
 #[tokio::test]
@@ -110,12 +120,12 @@ async fn a_peer_of_another_version_is_told_both_versions() {
     let other = bare(&identity(&authority, &Grant::operator()));
     let connection = soon(other.connect(address, SERVER_NAME).expect("tried")).await.expect("connected");
     let (mut send, _receive) = soon(connection.open_bi()).await.expect("opened");
-    send.write_all(b"palib\x02\x01").await.expect("written");
+    send.write_all(&opening(258)).await.expect("written");
     let error = soon(connection.closed()).await.to_string();
-    assert!(error.contains("different versions of palib's protocol, 1 and 258"), "{error}");
+    assert!(error.contains(&versions(258)), "{error}");
     let who = soon(refused.recv()).await.expect("it was told");
     assert_eq!(who.peer, Some(Grant::operator()));
-    assert!(who.reason.contains("1 and 258"), "{}", who.reason);
+    assert!(who.reason.contains(&versions(258)), "{}", who.reason);
     accepting.abort();
 }
 
@@ -128,11 +138,11 @@ async fn a_server_of_another_version_is_refused_with_both_versions() {
     tokio::spawn(async move {
         let connection = server.accept().await.expect("open").await.expect("connected");
         let (mut send, _receive) = connection.accept_bi().await.expect("opened");
-        send.write_all(b"palib\x03\x00").await.expect("written");
+        send.write_all(&opening(PROTOCOL_VERSION + 1)).await.expect("written");
         connection.closed().await;
     });
     let error = soon(endpoint(&authority, &Grant::operator()).connect(address)).await.expect_err("refused");
-    assert!(error.to_string().contains("different versions of palib's protocol, 1 and 3"), "{error}");
+    assert!(error.to_string().contains(&versions(PROTOCOL_VERSION + 1)), "{error}");
 }
 
 /// What a link says that got these bytes from a peer with a good certificate, and what the peer is told.
@@ -143,7 +153,7 @@ async fn after(bytes: &[u8]) -> (String, String) {
     let peer = bare(&identity(&authority, &Grant::process("caller-1", ["caller"])));
     let connection = soon(peer.connect(address, SERVER_NAME).expect("tried")).await.expect("connected");
     let (mut send, _receive) = soon(connection.open_bi()).await.expect("opened");
-    send.write_all(b"palib\x01\x00").await.expect("written");
+    send.write_all(&opening(PROTOCOL_VERSION)).await.expect("written");
     let (link, _server) = soon(accepting).await.expect("no panic");
     send.write_all(bytes).await.expect("written");
     send.finish().expect("open");

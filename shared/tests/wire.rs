@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use palib::core::ids::{AliasId, CallId, Incarnation, Mark, Origin, PortId, TransId};
-use palib::core::message::{Message, Outcome, Refusal, Request};
+use palib::core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 use palib::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 use palib::wire::{Decoder, Frame, WireError, encode_control, encode_message};
 use proptest::prelude::*;
@@ -42,17 +42,29 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     ])
 }
 
+fn mark() -> impl Strategy<Value = Mark> {
+    any::<(u64, u64)>().prop_map(|(born, trans)| Mark { born: Incarnation(born), trans: TransId(trans) })
+}
+
 fn request() -> impl Strategy<Value = Request<Bytes>> {
-    (id(), any::<u64>(), any::<u32>(), any::<(u64, u64)>(), any::<u32>(), body()).prop_map(
-        |(id, born, target, mark, attempt, body)| Request {
+    (id(), any::<u64>(), any::<u32>(), mark(), any::<u32>(), any::<bool>(), body()).prop_map(
+        |(id, born, target, mark, attempt, cancellable, body)| Request {
             id,
             born: Incarnation(born),
             target: AliasId(target),
-            mark: Mark { born: Incarnation(mark.0), trans: TransId(mark.1) },
+            mark,
             attempt,
+            cancellable,
             body,
         },
     )
+}
+
+fn cancel_end() -> impl Strategy<Value = CancelEnd<Bytes>> {
+    prop_oneof![
+        any::<bool>().prop_map(|undone| CancelEnd::Cancelled { undone }),
+        body().prop_map(CancelEnd::NotUndone),
+    ]
 }
 
 fn message() -> impl Strategy<Value = Message<Bytes>> {
@@ -66,6 +78,12 @@ fn message() -> impl Strategy<Value = Message<Bytes>> {
             }
         }),
         (id(), refusal()).prop_map(|(id, refusal)| Message::Refused { id, refusal }),
+        request().prop_map(Message::Cancel),
+        (id(), cancel_end()).prop_map(|(id, end)| Message::CancelEnded { id, end }),
+        (any::<u32>(), any::<u32>(), mark()).prop_map(|(source, target, mark)| {
+            let (source, target) = (AliasId(source), AliasId(target));
+            Message::Mark { source, target, mark }
+        }),
     ]
 }
 
@@ -117,7 +135,7 @@ proptest! {
 
     #[test]
     fn a_frame_with_garbage_inside_is_an_error_or_a_frame(
-        kind in 0_u8..8, bytes in proptest::collection::vec(any::<u8>(), 0..90),
+        kind in 0_u8..12, bytes in proptest::collection::vec(any::<u8>(), 0..90),
     ) {
         let mut frame = (bytes.len() as u32 + 1).to_le_bytes().to_vec();
         frame.push(kind);
@@ -158,15 +176,88 @@ fn each_mistake_in_a_frame_is_named() {
     };
     assert_eq!(error_of(raw(0, &[])), "an empty frame");
     assert_eq!(error_of(raw(1, &[77])), "unknown frame kind 77");
-    assert_eq!(error_of(raw(2, &[1, 0])), "a frame of kind 1 has 1 bytes where its header needs 53");
-    assert_eq!(error_of(with(9, 7)), "field `form of id` of a frame of kind 4 has the impossible value 7");
-    assert_eq!(
-        error_of(with(15, 1)),
-        "field `port` of a frame of kind 4 has the impossible value 1099511627778"
-    );
-    assert_eq!(error_of(with(26, 0)), "field `refusal` of a frame of kind 4 has the impossible value 0");
-    let long = [&24_u32.to_le_bytes(), &refused[4..], &[0]].concat();
+    assert_eq!(error_of(raw(2, &[1, 0])), "a frame of kind 1 ends within its header, 1 bytes after its kind");
+    assert_eq!(error_of(with(5, 128)), "field `flags` of a frame of kind 4 has the impossible value 128");
+    assert_eq!(error_of(with(9, 0)), "field `refusal` of a frame of kind 4 has the impossible value 0");
+    let long = [&7_u32.to_le_bytes(), &refused[4..], &[0]].concat();
     assert_eq!(error_of(Bytes::from(long)), "a frame of kind 4 has 1 bytes too many");
+    let port = [4, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 3, 9];
+    assert_eq!(
+        error_of(raw(port.len() as u32, &port)),
+        "field `port` of a frame of kind 4 has the impossible value 4294967296"
+    );
+    let endless = [4, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2];
+    assert_eq!(
+        error_of(raw(endless.len() as u32, &endless)),
+        "field `source` of a frame of kind 4 has the impossible value 2"
+    );
+    let no_born = [1, 0, 1, 2, 3, 4, 5];
+    assert_eq!(
+        error_of(raw(no_born.len() as u32, &no_born)),
+        "field `flags` of a frame of kind 1 has the impossible value 0"
+    );
+}
+
+#[test]
+fn each_mistake_in_a_frame_of_a_relay_is_named() {
+    let id = CallId { source: AliasId(1), origin: Origin::Port(PortId(2)), trans: TransId(3) };
+    let (born, target, mark) = (Incarnation(4), AliasId(5), Mark::default());
+    let request = Request { id, born, target, mark, attempt: 6, cancellable: true, body: Bytes::new() };
+    let flagged = |message| {
+        let mut bytes = encoded(&[message]).to_vec();
+        bytes[5] |= 0x20;
+        Bytes::from(bytes)
+    };
+    let longer = |message| {
+        let bytes = encoded(&[message]);
+        let length = bytes.len() as u32 - 4 + 1;
+        Bytes::from([&length.to_le_bytes(), &bytes[4..], &[0]].concat())
+    };
+    let impossible =
+        |kind, value| format!("field `flags` of a frame of kind {kind} has the impossible value {value}");
+    assert_eq!(error_of(flagged(Message::Request(request.clone()))), impossible(1, 0x3E));
+    assert_eq!(error_of(flagged(Message::Cancel(request))), impossible(6, 0x3E));
+    let cancelled = Message::CancelEnded { id, end: CancelEnd::Cancelled { undone: true } };
+    assert_eq!(error_of(flagged(cancelled.clone())), impossible(7, 0x22));
+    assert_eq!(error_of(longer(cancelled)), "a frame of kind 7 has 1 bytes too many");
+    let told = Message::Mark { source: id.source, target, mark };
+    assert_eq!(error_of(longer(told)), "a frame of kind 9 has 1 bytes too many");
+    for kind in [6, 7, 8, 9] {
+        let expected = format!("a frame of kind {kind} ends within its header, 1 bytes after its kind");
+        assert_eq!(error_of(raw(2, &[kind, 0])), expected);
+    }
+}
+
+#[test]
+fn a_small_call_is_mostly_body() {
+    let born = Incarnation(3);
+    let (origin, trans) = (Origin::Incarnation(born), TransId(7_000_000_123_456));
+    let id = CallId { source: AliasId(2), origin, trans };
+    let mark = Mark { born, trans: TransId(trans.0 - 100) };
+    let (target, body) = (AliasId(1), Bytes::from_static(&[7; 64]));
+    let request = Request { id, born, target, mark, attempt: 0, cancellable: false, body };
+    assert_eq!(encoded(&[Message::Request(request)]).len(), 4 + 13 + 64);
+    let answer = Message::Answer { id, outcome: Outcome::Reply(Bytes::new()), redundant: false };
+    assert_eq!(encoded(&[answer]).len(), 4 + 11);
+}
+
+#[test]
+fn a_cancellation_is_bounded_as_its_request_is_and_so_are_the_words_of_its_end() {
+    let id = CallId { source: AliasId(1), origin: Origin::Port(PortId(2)), trans: TransId(3) };
+    let (born, target, mark) = (Incarnation(4), AliasId(5), Mark::default());
+    let with = |bytes: usize| {
+        let body = Bytes::from(vec![7; bytes]);
+        let end = CancelEnd::NotUndone(body.clone());
+        let request = Request { id, born, target, mark, attempt: 0, cancellable: true, body };
+        [Message::Cancel(request), Message::CancelEnded { id, end }]
+    };
+    let longest = with(BODY_BYTES_MAX);
+    let (frames, _) = decoded(&encoded(&longest), &[60_000]).expect("they are allowed");
+    assert_eq!(frames, longest.map(Frame::Message));
+    for message in with(BODY_BYTES_MAX + 1) {
+        let error = encode_message(&mut BytesMut::new(), &message).expect_err("too long");
+        assert_eq!(error, WireError::BodyTooLarge { bytes: BODY_BYTES_MAX + 1 });
+    }
 }
 
 #[test]
@@ -194,8 +285,8 @@ fn the_longest_body_passes_and_a_longer_one_is_refused_at_its_sender() {
 #[test]
 fn a_body_over_the_limit_is_refused_at_its_receiver() {
     let bytes = BODY_BYTES_MAX + 1;
-    let mut frame = vec![0; 4 + 1 + 22 + bytes];
-    frame[..4].copy_from_slice(&(bytes as u32 + 23).to_le_bytes());
+    let mut frame = vec![0; 4 + 1 + 4 + bytes];
+    frame[..4].copy_from_slice(&(bytes as u32 + 5).to_le_bytes());
     frame[4] = 2;
     assert!(
         decoded(&Bytes::from(frame), &[100_000])

@@ -59,17 +59,22 @@ impl Meter {
 
     /// Whether no more calls are to be made.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.until
+        self.is_over_at(Instant::now())
     }
 
-    /// A call that was made then has been answered now.
-    pub(crate) fn note(&mut self, made: Instant) {
+    /// Whether no more calls are to be made at this time.
+    pub(crate) fn is_over_at(&self, now: Instant) -> bool {
+        now >= self.until
+    }
+
+    /// A call that was made then has been answered now. Gives the time it is.
+    pub(crate) fn note(&mut self, made: Instant) -> Instant {
         let now = Instant::now();
-        if now < self.from || now >= self.until {
-            return;
+        if now >= self.from && now < self.until {
+            self.calls += 1;
+            self.times_ns.saturating_record((now - made).as_nanos() as u64);
         }
-        self.calls += 1;
-        self.times_ns.saturating_record((now - made).as_nanos() as u64);
+        now
     }
 
     pub(crate) fn measured(&self) -> Measured {

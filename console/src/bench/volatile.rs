@@ -89,6 +89,7 @@ fn request(trans: u64, body: Bytes) -> Message<Bytes> {
         target: AliasId(2),
         mark: Mark { born, trans: TransId(trans) },
         attempt: 0,
+        cancellable: false,
         body,
     })
 }

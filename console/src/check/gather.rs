@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{BadLine, Calls, Contradiction, Kind, Op, counter, files, ledger};
+use super::{BadLine, Calls, Contradiction, Kind, Op, counter, files, ledger, orders};
 use crate::history::{History, Line, Status};
 
 /// A part of a history that has a state of its own.
@@ -22,6 +22,7 @@ impl fmt::Display for Part {
             Model::Counter => "counter",
             Model::File => "file",
             Model::Ledger => "ledger",
+            Model::Orders => "orders",
         };
         let separator = if self.target.is_empty() { "" } else { " " };
         write!(out, "{}{separator}{model}", self.target)?;
@@ -34,6 +35,7 @@ enum Model {
     Counter,
     File,
     Ledger,
+    Orders,
 }
 
 /// The calls of a part.
@@ -41,6 +43,7 @@ pub(super) enum Ops {
     Counter(Vec<Op<counter::What>>),
     File(Vec<Op<files::What>>),
     Ledger(Vec<Op<ledger::What>>),
+    Orders(Vec<Op<orders::What>>),
 }
 
 /// What [`gather`] made of a history.
@@ -161,7 +164,10 @@ fn take(line: &Line, call: &Call, parts: &mut BTreeMap<Part, Ops>) -> Result<(),
     let part = |model| Part {
         target: line.target.clone().unwrap_or_default(),
         model,
-        key: if model == Model::Ledger { None } else { Some(line.key.clone().unwrap_or_default()) },
+        key: match model {
+            Model::Ledger | Model::Orders => None,
+            Model::Counter | Model::File => Some(line.key.clone().unwrap_or_default()),
+        },
     };
     match line.op.as_str() {
         "inc" => {
@@ -212,10 +218,11 @@ fn take(line: &Line, call: &Call, parts: &mut BTreeMap<Part, Ops>) -> Result<(),
             };
             ops.push(op(call, what));
         }
+        "order" => push_order(parts, part(Model::Orders), op(call, order(line, known)?)),
         // Its answer tells nothing of others: the run compares sums instead.
         "add" => {}
         other => {
-            let known = "inc, read, transfer, create, delete and add";
+            let known = "inc, read, transfer, create, delete, order and add";
             return Err(format!("unknown op `{other}`: known are {known}"));
         }
     }
@@ -231,6 +238,21 @@ fn push_ledger(parts: &mut BTreeMap<Part, Ops>, part: Part, op: Op<ledger::What>
         unreachable!("a part's model is part of its name")
     };
     ops.push(op);
+}
+
+fn push_order(parts: &mut BTreeMap<Part, Ops>, part: Part, op: Op<orders::What>) {
+    let Ops::Orders(ops) = parts.entry(part).or_insert_with(|| Ops::Orders(Vec::new())) else {
+        unreachable!("a part's model is part of its name")
+    };
+    ops.push(op);
+}
+
+fn order(line: &Line, known: bool) -> Result<orders::What, String> {
+    if !known {
+        return Ok(None);
+    }
+    let number = number(&line.result).filter(|number| *number > 0);
+    number.map(Some).ok_or_else(|| "order needs a whole number, above 0, as result".to_owned())
 }
 
 /// A whole number, also where it was written as text. Kept below 2^53 so that sums of them can't run over.

@@ -2,7 +2,7 @@
 //!
 //! Each part of a history is judged by what is special about it, because a general search over all orders takes
 //! for ever on long histories, and longest on wrong ones. A counter's answers say themselves in which order its
-//! calls happened (`counter`). A file has two states, so the earliest deadline decides what comes next
+//! calls happened (`counter`), and so do the numbers of orders (`orders`). A file has two states, so the earliest deadline decides what comes next
 //! (`files`). A ledger's reads tell which transfers were before them; what they leave open is searched
 //! (`ledger`).
 //!
@@ -12,6 +12,7 @@ mod counter;
 mod files;
 mod gather;
 mod ledger;
+mod orders;
 #[cfg(test)]
 mod simulate;
 #[cfg(test)]
@@ -100,7 +101,7 @@ pub struct Verdict {
     pub repeated: usize,
     /// Lines cut short by the death of their writer.
     pub torn: usize,
-    /// Independent parts (counters, files, ledgers) that were judged one by one.
+    /// Independent parts (counters, files, ledgers, shops) that were judged one by one.
     pub parts: usize,
     /// The contradictions, at most one of each part and [`VIOLATIONS_SHOWN_MAX`] in all.
     pub violations: Vec<Violation>,
@@ -171,6 +172,7 @@ pub fn check(history: &History) -> Result<Verdict, BadLine> {
         let judged = match ops {
             gather::Ops::Counter(ops) => counter::judge(ops),
             gather::Ops::File(ops) => files::judge(ops),
+            gather::Ops::Orders(ops) => orders::judge(ops),
             gather::Ops::Ledger(ops) => ledger::judge(ops, history.opening(&part.target)),
         };
         match judged {

@@ -399,3 +399,44 @@ fn a_hundred_thousand_calls_are_judged_in_seconds() {
         );
     }
 }
+
+fn order(number: u64, invoke: u64, ret: u64) -> (&'static str, &'static str, Value, Value, u64, u64) {
+    ("order", "", json!({ "item": "i1", "quantity": 2, "amount": 20 }), json!(number), invoke, ret)
+}
+
+#[test]
+fn orders_that_are_numbered_in_the_order_of_time_are_clean() {
+    is_clean(&history(&[order(1, 0, 10), order(3, 5, 40), order(2, 12, 30)]));
+    // Nobody knows the number of the second one; it must be 2.
+    is_clean(&history(&[order(1, 0, 10), order(0, 12, NEVER), order(3, 20, 40)]));
+}
+
+#[test]
+fn two_orders_with_one_number_are_found() {
+    let verdict = is_violated(&history(&[order(1, 0, 10), order(2, 12, 30), order(2, 15, 40)]));
+    assert_eq!(verdict.violations[0].kind, Kind::LostEffect);
+    assert_eq!(verdict.violations[0].lines.len(), 2);
+    assert!(verdict.violations[0].text.starts_with("the numbers of orders: "), "{:?}", verdict.violations);
+}
+
+#[test]
+fn a_number_that_no_order_accounts_for_is_found() {
+    let verdict = is_violated(&history(&[order(1, 0, 10), order(3, 12, 30)]));
+    assert_eq!(verdict.violations[0].kind, Kind::DoubledEffect);
+}
+
+#[test]
+fn order_numbers_against_time_are_found() {
+    let verdict = is_violated(&history(&[order(2, 0, 10), order(1, 12, 30)]));
+    assert_eq!(verdict.violations[0].kind, Kind::Order);
+}
+
+#[test]
+fn an_order_that_failed_uses_no_number_and_one_without_a_number_is_refused() {
+    let failed = r#"{"process":"p","op":"order","arg":{},"result":"card declined","id":"c/i1/9","invoke_ns":1,"return_ns":2,"status":"fail"}"#;
+    let ok = failed.replace("c/i1/9", "c/i1/8").replace("fail", "ok");
+    let parse = |text: &str| crate::history::parse("h", text).expect("it is well formed");
+    assert_eq!(judged(&parse(failed)).calls.failed, 1);
+    is_clean(&parse(failed));
+    assert!(check(&parse(&ok)).is_err(), "a text is no number");
+}

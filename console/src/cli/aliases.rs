@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::ps::{since, unexpected};
 use super::{Context, Failure, output};
+use crate::operator::OperatorClient;
 
 /// The port alias table.
 #[derive(Debug, clap::Args)]
@@ -35,10 +36,7 @@ struct Row {
 impl Aliases {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        let aliases = match client.request(OperatorRequest::Aliases).await? {
-            OperatorAnswer::Aliases(aliases) => aliases,
-            other => return Err(unexpected(&other)),
-        };
+        let aliases = all(&client).await?;
         if let Some(wanted) = &self.alias {
             known_alias(wanted, &aliases)?;
         }
@@ -94,6 +92,14 @@ pub(super) fn known_alias(wanted: &str, aliases: &[AliasRow]) -> Result<(), Fail
         None => format!("there are: {}", known.join(", ")),
     };
     Err(Failure::usage(format!("there is no alias `{wanted}`; {hint}")))
+}
+
+/// All rows of the port alias table.
+pub(super) async fn all(client: &OperatorClient) -> Result<Vec<AliasRow>, Failure> {
+    match client.request(OperatorRequest::Aliases).await? {
+        OperatorAnswer::Aliases(aliases) => Ok(aliases),
+        other => Err(unexpected(&other)),
+    }
 }
 
 fn rows(alias: AliasRow) -> impl Iterator<Item = Row> {

@@ -1,8 +1,8 @@
-//! `palib kill`, `hang`, `resume`, `exit`, `restart`, `add-backup`, `defect` and `heal`.
+//! `palib kill`, `hang`, `resume`, `step`, `exit`, `restart`, `add-backup`, `defect` and `heal`.
 
 use std::time::Duration;
 
-use palib::control::{OperatorAnswer, OperatorRequest};
+use palib::control::{ArmedRow, OperatorAnswer, OperatorRequest, ProcessRow};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -37,6 +37,13 @@ pub(super) struct Resume {
     process: String,
 }
 
+/// Let a process go on that waits at a defect point.
+#[derive(Debug, clap::Args)]
+pub(super) struct Step {
+    /// The process; an alias stands for its member that waits
+    process: String,
+}
+
 /// Let a process end in good order.
 #[derive(Debug, clap::Args)]
 pub(super) struct Exit {
@@ -61,7 +68,7 @@ pub(super) struct AddBackup {
 /// Do what a defect says.
 #[derive(Debug, clap::Args)]
 pub(super) struct DefectCommand {
-    /// The defect, as one text or as words: kill PROC, hang PROC 3s, exit PROC; before it `after 2s`, `every 1s..2s`
+    /// The defect, as one text or as words: kill PROC, hang PROC 3s, exit PROC, kill ALIAS@POINT#2, pause ALIAS@POINT; before it `after 2s`, `every 1s..2s`
     #[arg(required = true, num_args = 1.., value_name = "SPEC")]
     spec: Vec<String>,
     /// Seed of the pauses of `every`
@@ -69,11 +76,12 @@ pub(super) struct DefectCommand {
     seed: u64,
 }
 
-/// Let everything go on that was stopped.
+/// Take defects back: armed points are disarmed, whoever was stopped or waits goes on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Heal {
-    /// Only this process
-    process: Option<String>,
+    /// Only this defect of the ledger, such as P1, or only this process
+    #[arg(value_name = "ID|PROC")]
+    only: Option<String>,
 }
 
 impl Kill {
@@ -92,6 +100,12 @@ impl Hang {
 impl Resume {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         act(context, OperatorRequest::Resume { process: self.process }).await
+    }
+}
+
+impl Step {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        act(context, OperatorRequest::StepOn { process: self.process }).await
     }
 }
 
@@ -141,26 +155,49 @@ impl DefectCommand {
 impl Heal {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        let processes = match self.process {
-            Some(process) => vec![process],
-            None => stopped(&client).await?,
+        let rows = processes(&client).await?;
+        let remedies = match self.only {
+            Some(name) if rows.iter().all(|row| row.process != name) && is_id(&name) => {
+                vec![OperatorRequest::Disarm { id: name }]
+            }
+            Some(process) => vec![OperatorRequest::Resume { process }],
+            None => {
+                let halted =
+                    rows.into_iter().filter(|row| matches!(row.state.as_str(), "stopped" | "paused"));
+                let resumed = halted.map(|row| OperatorRequest::Resume { process: row.process });
+                let armed = armed(&client).await?.into_iter();
+                armed.map(|row| OperatorRequest::Disarm { id: row.id }).chain(resumed).collect()
+            }
         };
-        if processes.is_empty() {
-            return done(context, OperatorAnswer::Done("nothing is stopped".to_owned()));
+        if remedies.is_empty() {
+            return done(context, OperatorAnswer::Done("nothing is stopped or armed".to_owned()));
         }
-        for process in processes {
-            done(context, client.request(OperatorRequest::Resume { process }).await?)?;
+        for remedy in remedies {
+            done(context, client.request(remedy).await?)?;
         }
         Ok(())
     }
 }
 
-/// The processes that an injected hang has stopped.
-async fn stopped(client: &OperatorClient) -> Result<Vec<String>, Failure> {
+/// Whether a word looks like an id of the ledger: `P1`.
+fn is_id(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(|kind| kind.is_ascii_uppercase())
+        && !letters.as_str().is_empty()
+        && letters.all(|digit| digit.is_ascii_digit())
+}
+
+async fn processes(client: &OperatorClient) -> Result<Vec<ProcessRow>, Failure> {
     match client.request(OperatorRequest::Processes).await? {
-        OperatorAnswer::Processes(rows) => {
-            Ok(rows.into_iter().filter(|row| row.state == "stopped").map(|row| row.process).collect())
-        }
+        OperatorAnswer::Processes(rows) => Ok(rows),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The defect points that are armed.
+pub(super) async fn armed(client: &OperatorClient) -> Result<Vec<ArmedRow>, Failure> {
+    match client.request(OperatorRequest::Armed).await? {
+        OperatorAnswer::Armed(rows) => Ok(rows),
         other => Err(unexpected(&other)),
     }
 }

@@ -18,7 +18,10 @@ mod ls;
 mod man;
 mod output;
 mod parts;
+mod points;
+mod policy;
 mod ps;
+mod relays;
 mod report;
 mod resolve;
 mod run;
@@ -65,6 +68,8 @@ enum Command {
     Aliases(aliases::Aliases),
     /// The redundancy table of an alias
     Table(table::Table),
+    /// The open transactions of relays
+    Relays(relays::Relays),
     /// What happened
     Events(events::Events),
     /// Kill a process (SIGKILL)
@@ -73,20 +78,26 @@ enum Command {
     Hang(inject::Hang),
     /// Let a stopped process go on (SIGCONT)
     Resume(inject::Resume),
+    /// Let a process go on that waits at a defect point
+    Step(inject::Step),
     /// Let a process end in good order
     Exit(inject::Exit),
     /// End a process in good order and start it again
     Restart(inject::Restart),
     /// Add a backup to an alias
     AddBackup(inject::AddBackup),
-    /// Do what a defect says, such as "every 500ms..1500ms kill counter"
+    /// Do what a defect says, such as "every 500ms..1500ms kill counter" or "kill counter@after-block#2"
     Defect(inject::DefectCommand),
-    /// Let everything go on that was stopped
+    /// The defect points and where they are, or those that are armed
+    Points(points::Points),
+    /// Take defects back: disarm points, let everything go on that was stopped
     Heal(inject::Heal),
     /// Make one exactly-once call
     Call(call::Call),
-    /// Decide about a call that is in doubt
+    /// Decide about a call that is in doubt, or about a transaction of a relay
     Resolve(resolve::Resolve),
+    /// Change what a takeover does with a transaction of a relay
+    Policy(policy::Policy),
     /// Look into a stable area at rest; the file is never changed
     Inspect(inspect::Inspect),
     /// Judge a recorded history: exactly once and linearizable, or not and why
@@ -153,10 +164,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Ps(command) => block_on(command.run(context)),
         Command::Aliases(command) => block_on(command.run(context)),
         Command::Table(command) => block_on(command.run(context)),
+        Command::Relays(command) => block_on(command.run(context)),
         Command::Events(command) => block_on(command.run(context)),
         Command::Kill(command) => block_on(command.run(context)),
         Command::Hang(command) => block_on(command.run(context)),
         Command::Resume(command) => block_on(command.run(context)),
+        Command::Step(command) => block_on(command.run(context)),
+        Command::Points(command) => block_on(command.run(context)),
         Command::Exit(command) => block_on(command.run(context)),
         Command::Restart(command) => block_on(command.run(context)),
         Command::AddBackup(command) => block_on(command.run(context)),
@@ -164,6 +178,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Heal(command) => block_on(command.run(context)),
         Command::Call(command) => block_on(command.run(context)),
         Command::Resolve(command) => block_on(command.run(context)),
+        Command::Policy(command) => block_on(command.run(context)),
         Command::Inspect(command) => command.run(context),
         Command::Check(command) => command.run(context),
         Command::Report(command) => command.run(context),

@@ -4,10 +4,10 @@ use palib::control::{Answer, InDoubtDecision, OperatorAnswer, OperatorRequest, Q
 
 use super::ps::unexpected;
 use super::table::rows;
-use super::{Context, Failure, output};
+use super::{Context, Failure, aliases, output, relays};
 use crate::operator::OperatorClient;
 
-/// Decide about a call that is in doubt.
+/// Decide about a call that is in doubt, or about a transaction of a relay.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("decision").required(true))]
 pub(super) struct Resolve {
@@ -16,13 +16,16 @@ pub(super) struct Resolve {
     /// It was executed, and this was its reply
     #[arg(long, value_name = "TEXT", group = "decision")]
     reply: Option<String>,
-    /// It was not executed: run it
+    /// It was not executed: run it; a relay runs with the answers of its journal
     #[arg(long, group = "decision")]
     rerun: bool,
+    /// Cancel a transaction: what the relay called is undone, and a request that comes again begins anew
+    #[arg(long, group = "decision")]
+    roll_back: bool,
     /// It is to fail, with these words
     #[arg(long, value_name = "TEXT", group = "decision")]
     fail: Option<String>,
-    /// The alias that was called [default: the one that has the call in doubt]
+    /// The alias that was called [default: the one that waits for the decision]
     #[arg(long)]
     alias: Option<String>,
 }
@@ -32,11 +35,13 @@ impl Resolve {
         let client = context.connect().await?;
         let alias = match self.alias {
             Some(alias) => alias,
+            None if self.roll_back => relays::alias_of(&client, &self.call).await?,
             None => find(&client, &self.call).await?,
         };
         let (decision, how) = match (self.reply, self.fail) {
             (Some(text), _) => (InDoubtDecision::Reply(text), "its reply is registered"),
             (None, Some(text)) => (InDoubtDecision::Fail(text), "its failure is registered"),
+            (None, None) if self.roll_back => (InDoubtDecision::RollBack, "what it called is undone"),
             (None, None) => (InDoubtDecision::Rerun, "it is executed again"),
         };
         let query = Query::Resolve { alias: alias.clone(), call: self.call.clone(), decision };
@@ -49,12 +54,9 @@ impl Resolve {
     }
 }
 
-/// The alias that has this call in doubt.
+/// The alias that has this call in doubt, or has it as a transaction that waits for a decision.
 async fn find(client: &OperatorClient, call: &str) -> Result<String, Failure> {
-    let aliases = match client.request(OperatorRequest::Aliases).await? {
-        OperatorAnswer::Aliases(aliases) => aliases,
-        other => return Err(unexpected(&other)),
-    };
+    let aliases = aliases::all(client).await?;
     let mut in_doubt = Vec::new();
     for alias in aliases.into_iter().filter(|alias| alias.in_service().is_some()) {
         // Rows in doubt come first, so the first page has them all unless something is very wrong.
@@ -66,6 +68,16 @@ async fn find(client: &OperatorClient, call: &str) -> Result<String, Failure> {
     }
     if let Some((alias, _)) = in_doubt.iter().find(|(_, calls)| calls.iter().any(|id| id == call)) {
         return Ok(alias.clone());
+    }
+    match relays::find(client, call).await? {
+        Some(row) if row.needs_operator => return Ok(row.alias),
+        Some(row) => {
+            return Err(Failure::usage(format!(
+                "{call} needs no decision: it is {}; --roll-back cancels it",
+                row.stage.word()
+            )));
+        }
+        None => {}
     }
     let all: Vec<&str> = in_doubt.iter().flat_map(|(_, calls)| calls).map(String::as_str).take(10).collect();
     Err(Failure::usage(if all.is_empty() {

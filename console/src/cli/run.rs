@@ -82,17 +82,23 @@ impl Run {
 
 /// A defect that names nobody would hit nobody for the whole run.
 fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> {
-    let mut known: Vec<&str> = file.processes.iter().map(|process| process.name.as_str()).collect();
-    known.extend(file.aliases.iter().map(|alias| alias.name.as_str()));
-    known.push("ftm");
+    let aliases: Vec<&str> = file.aliases.iter().map(|alias| alias.name.as_str()).collect();
+    let mut any: Vec<&str> = file.processes.iter().map(|process| process.name.as_str()).collect();
+    any.extend(&aliases);
+    any.push("ftm");
     for (defect, target) in defects.iter().filter_map(|defect| Some((defect, defect.target()?))) {
+        // Only an alias has defect points.
+        let (known, what) = match defect.injury.alias() {
+            Some(_) => (&aliases, "no alias"),
+            None => (&any, "nothing"),
+        };
         if !known.contains(&target.0.as_str()) {
             let hint = match crate::units::closest(&target.0, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("there are: {}", known.join(", ")),
             };
             return Err(Failure::usage(format!(
-                "--defect \"{defect}\": nothing is named `{target}` in {}; {hint}",
+                "--defect \"{defect}\": {what} is named `{target}` in {}; {hint}",
                 file.name
             )));
         }

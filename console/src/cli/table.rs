@@ -2,7 +2,7 @@
 
 use palib::control::{Answer, OperatorAnswer, OperatorRequest, Page, Query, TableRow};
 
-use super::aliases::known_alias;
+use super::aliases::{self, known_alias};
 use super::ps::{since, unexpected};
 use super::{Context, Failure, output};
 use crate::operator::OperatorClient;
@@ -23,10 +23,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        match client.request(OperatorRequest::Aliases).await? {
-            OperatorAnswer::Aliases(aliases) => known_alias(&self.alias, &aliases)?,
-            other => return Err(unexpected(&other)),
-        }
+        known_alias(&self.alias, &aliases::all(&client).await?)?;
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         let (rows, more) = rows(&client, &self.alias, &self.filter, limit).await?;
         if context.json {

@@ -15,6 +15,12 @@ pub const DEMOS: &[Demo] = &[
     Demo { name: "client-takeover", text: include_str!("../../../demos/client-takeover.toml") },
     Demo { name: "ledger", text: include_str!("../../../demos/ledger.toml") },
     Demo { name: "files", text: include_str!("../../../demos/files.toml") },
+    Demo { name: "relay", text: include_str!("../../../demos/relay.toml") },
+    Demo { name: "rollback", text: include_str!("../../../demos/rollback.toml") },
+    Demo { name: "substitute", text: include_str!("../../../demos/substitute.toml") },
+    Demo { name: "orders", text: include_str!("../../../demos/orders.toml") },
+    Demo { name: "chain", text: include_str!("../../../demos/chain.toml") },
+    Demo { name: "everything-dies", text: include_str!("../../../demos/everything-dies.toml") },
     Demo { name: "fig4", text: include_str!("../../../demos/fig4.toml") },
 ];
 

@@ -5,6 +5,7 @@
 //! lost = 0            doubled = 0          in doubt = 0         pending counter <= 3
 //! takeovers counter >= 1                   incarnation counter = 2
 //! acked grows         effects counter grows
+//! transactions relay = 0                   rolled back relay >= 1              undone counter >= 1
 //! ```
 //!
 //! Without an alias a measure is the sum over all of them. `grows` means: is larger than when the step began.
@@ -69,6 +70,20 @@ pub enum Measure {
     Incarnation,
     /// Members that live.
     Members,
+    /// Transactions of relays that are open.
+    Transactions,
+    /// Of these, those that go on only when an operator decides.
+    Stuck,
+    /// Calls that completed transactions keep, because the caller may still cancel them.
+    Retained,
+    /// Takeovers that went on with a transaction.
+    RolledForward,
+    /// Transactions of which everything was undone.
+    RolledBack,
+    /// Calls that took the place of one that was not answered.
+    Substituted,
+    /// Effects at the servers that were undone.
+    Undone,
 }
 
 /// How a number compares.
@@ -95,7 +110,7 @@ pub trait Facts {
 }
 
 impl Measure {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 18] = [
         (Self::Lost, "lost"),
         (Self::Doubled, "doubled"),
         (Self::Acked, "acked"),
@@ -107,6 +122,13 @@ impl Measure {
         (Self::Takeovers, "takeovers"),
         (Self::Incarnation, "incarnation"),
         (Self::Members, "members"),
+        (Self::Transactions, "transactions"),
+        (Self::Stuck, "stuck"),
+        (Self::Retained, "retained"),
+        (Self::RolledForward, "rolled forward"),
+        (Self::RolledBack, "rolled back"),
+        (Self::Substituted, "substituted"),
+        (Self::Undone, "undone"),
     ];
 
     /// As it is written.

@@ -36,10 +36,9 @@ use palib::control::Policy;
 
 pub use demos::{DEMOS, Demo};
 pub use expect::{Comparison, Expectation, Facts, Measure};
-pub use tour::{Action, TourStep};
-
 /// The stock services that a cluster file may name.
-pub const KINDS: [&str; 4] = ["caller", "counter", "files", "ledger"];
+pub use palib_node::KINDS;
+pub use tour::{Action, TourStep};
 
 /// A cluster file, read and found in order.
 #[derive(Clone, Debug, PartialEq)]

@@ -266,7 +266,7 @@ fn alias(name: &str, table: &DeTable<'_>, at: Range<usize>, mistakes: &mut Mista
         None => BTreeMap::new(),
     };
     let id_by_port = fields.word("ids", &["incarnation", "port"], mistakes) == Some("port");
-    // The stock servers call nobody; whoever may call keeps its calls unless the file says otherwise.
+    // The stock servers call nobody, and what relays call is in their journals; whoever else may call keeps its calls unless the file says otherwise.
     let calls = kind.as_deref().is_none_or(|kind| kind == "caller");
     let outbox = fields.flag("outbox", mistakes).unwrap_or(calls);
     // Every word of the list is one that can be read.
@@ -316,6 +316,9 @@ fn tour(
             let action: super::Action = read_word(&text, mistakes)?;
             for target in action.targets() {
                 check_known(Some(target), &any, text.at.clone(), mistakes);
+            }
+            for alias in action.armed() {
+                check_known(Some(alias), &alias_names, text.at.clone(), mistakes);
             }
             Some(action)
         });

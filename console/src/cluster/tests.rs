@@ -20,6 +20,35 @@ fn every_embedded_demo_is_in_order_and_bears_its_own_name() {
 }
 
 #[test]
+fn every_step_of_a_tour_says_something_and_expects_that_nothing_is_lost_or_doubled() {
+    for demo in DEMOS {
+        let file = ClusterFile::parse(demo.name, demo.text).expect("it is in order");
+        assert!(file.tour.len() > 1 && file.title != file.name, "{} has no tour", demo.name);
+        for step in &file.tour {
+            let always = step.expect.iter().filter(|expected| expected.must_hold_always()).count();
+            assert_eq!(always, 2, "{}: {}", demo.name, step.say);
+            let waits = step.expect.len() > always
+                || matches!(step.action, Some(Action::Tell { .. } | Action::Call { .. }));
+            assert!(waits, "{}: nothing is waited for after {}", demo.name, step.say);
+        }
+    }
+}
+
+#[test]
+fn whom_relays_of_the_demos_call_is_in_their_files() {
+    for demo in DEMOS {
+        let file = ClusterFile::parse(demo.name, demo.text).expect("it is in order");
+        let options = file.aliases.iter().flat_map(|alias| &alias.options);
+        for (option, value) in
+            options.filter(|(option, _)| ["to", "substitute", "target"].contains(&option.as_str()))
+        {
+            let named = value.as_str().expect("a name");
+            assert!(file.alias(named).is_some(), "{}: {option} = {named}", demo.name);
+        }
+    }
+}
+
+#[test]
 fn members_become_processes_and_defaults_are_filled_in() {
     let file = good(
         "name = \"c\"\n[aliases.counter]\nkind = \"counter\"\nmembers = 3\n[aliases.caller]\nkind = \"caller\"\n",
@@ -232,6 +261,9 @@ fn actions_and_expectations_read_back_what_they_print() {
     for text in ["resume", "tell a", "add a", "call a"] {
         assert!(text.parse::<Action>().is_err(), "{text}");
     }
+    for text in ["rolled back relay >= 1", "transactions = 0", "undone counter grows", "substituted = 2"] {
+        assert_eq!(text.parse::<Expectation>().map(|expected| expected.to_string()), Ok(text.to_owned()));
+    }
     for text in ["lost", "lost =", "lost = x", "lost counter > 1 2", "in service counter"] {
         assert!(text.parse::<Expectation>().is_err(), "{text}");
     }
@@ -259,4 +291,21 @@ fn expectations_are_checked_against_what_is_seen() {
     );
     assert!(holds("acked grows", 6) && !holds("acked grows", 5));
     assert!(holds("acked >= 3", 3) && !holds("acked < 3", 3) && holds("lost = 0", 9));
+}
+
+#[test]
+fn a_step_may_arm_a_defect_point_of_an_alias_and_of_nothing_else() {
+    let file = |action: &str| {
+        let text = format!(
+            "name = \"a\"\n[aliases.relay]\nkind = \"relay\"\nmembers = 2\noptions = {{ to = \"counter\" }}\n\
+             [aliases.counter]\nkind = \"counter\"\n[[tour]]\nsay = \"Now.\"\ndo = \"{action}\"\n"
+        );
+        ClusterFile::parse("a.toml", &text).map_err(|error| error.to_string())
+    };
+    let read = file("kill relay@after-journal").expect("an alias has points");
+    assert_eq!(read.tour[0].action.as_ref().map(Action::armed), Some(vec!["relay"]));
+    assert!(file("pause relay@after-journal and kill counter").is_ok());
+    let refused = file("kill relay-1@after-journal").expect_err("a process has none");
+    assert!(refused.contains("relay-1"), "{refused}");
+    assert!(file("kill relay@after-jurnal").expect_err("no such point").contains("`after-journal`"));
 }

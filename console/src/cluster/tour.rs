@@ -68,6 +68,18 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The aliases whose defect points it arms.
+    #[must_use]
+    pub fn armed(&self) -> Vec<&str> {
+        match self {
+            Self::Defect(defect) => defect.injury.alias().into_iter().collect(),
+            Self::Together(actions) => actions.iter().flat_map(Self::armed).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

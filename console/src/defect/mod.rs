@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! kill PROC            hang PROC 3s         exit PROC            kill ftm
-//! kill ALIAS@POINT#2   cut A B              oneway A B           drop A B 10%
+//! kill ALIAS@POINT#2   pause ALIAS@POINT#2  cut A B              oneway A B           drop A B 10%
 //! delay A B 20ms±5ms   duplicate A B 5%     reorder A B          disk ALIAS fsync-error|full|torn|slow 300ms
 //! ```
 //!
 //! `after 2s` and `every 500ms..1500ms` may stand before any of them, also both. A process is named by itself
 //! (`counter-1`), by its alias (`counter`: whoever is in service then), or `ftm`. This version reads all of it and
-//! can do `kill`, `hang` and `exit`; [`Defect::check_possible`] says so for the others.
+//! can do `kill`, `hang`, `exit` and `pause`; [`Defect::check_possible`] says so for the others.
 
 mod parse;
 #[cfg(test)]
@@ -17,6 +17,8 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use palib::defect::Point;
 
 use crate::units;
 
@@ -47,14 +49,16 @@ pub struct Target(pub String);
 pub enum Injury {
     /// SIGKILL.
     Kill(Target),
-    /// SIGKILL when the process passes a defect point.
-    KillAt {
-        /// Whom.
+    /// A defect point: whoever is in service of the alias dies as it passes it, or stops and waits there.
+    At {
+        /// The alias.
         target: Target,
-        /// The name of the point, such as `after-block`.
-        point: String,
+        /// The point.
+        point: Point,
         /// At which time of passing it, from 1.
         nth: u32,
+        /// Whether it stops and waits, instead of dying.
+        pause: bool,
     },
     /// SIGSTOP, and SIGCONT after the span if there is one.
     Hang {
@@ -135,12 +139,11 @@ impl Defect {
     /// If not, what it can do instead.
     pub fn check_possible(&self) -> Result<(), String> {
         let what = match &self.injury {
-            Injury::Kill(_) | Injury::Hang { .. } | Injury::Exit(_) => return Ok(()),
-            Injury::KillAt { point, .. } => format!("the defect point {point}"),
+            Injury::Kill(_) | Injury::At { .. } | Injury::Hang { .. } | Injury::Exit(_) => return Ok(()),
             Injury::Link { fault, .. } => fault.word().to_owned(),
             Injury::Disk { .. } => "disk".to_owned(),
         };
-        Err(format!("not in this version: {what}; it has kill, hang, exit"))
+        Err(format!("not in this version: {what}; it has kill, hang, exit, pause"))
     }
 
     /// Whom it hits, where it hits one process.
@@ -148,8 +151,19 @@ impl Defect {
     pub fn target(&self) -> Option<&Target> {
         match &self.injury {
             Injury::Kill(target) | Injury::Exit(target) => Some(target),
-            Injury::Hang { target, .. } | Injury::KillAt { target, .. } => Some(target),
+            Injury::Hang { target, .. } | Injury::At { target, .. } => Some(target),
             Injury::Link { .. } | Injury::Disk { .. } => None,
+        }
+    }
+}
+
+impl Injury {
+    /// The alias whose defect point is meant, if one is.
+    #[must_use]
+    pub fn alias(&self) -> Option<&str> {
+        match self {
+            Self::At { target, .. } => Some(&target.0),
+            _ => None,
         }
     }
 }
@@ -213,8 +227,11 @@ impl fmt::Display for Injury {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill(target) => write!(out, "kill {target}"),
-            Self::KillAt { target, point, nth: 1 } => write!(out, "kill {target}@{point}"),
-            Self::KillAt { target, point, nth } => write!(out, "kill {target}@{point}#{nth}"),
+            Self::At { target, point, nth, pause } => {
+                let verb = if *pause { "pause" } else { "kill" };
+                write!(out, "{verb} {target}@{point}")?;
+                if *nth > 1 { write!(out, "#{nth}") } else { Ok(()) }
+            }
             Self::Hang { target, span: None } => write!(out, "hang {target}"),
             Self::Hang { target, span: Some(span) } => {
                 write!(out, "hang {target} {}", units::duration(*span))

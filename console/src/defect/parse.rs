@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use palib::defect::Point;
+
 use super::{Defect, DiskFault, Injury, LinkFault, Percent, Target, When};
 use crate::units::{closest, parse_duration};
 
 /// The verbs, each with how it is used.
-const VERBS: [(&str, &str); 10] = [
+const VERBS: [(&str, &str); 11] = [
     ("kill", "kill PROC, or kill ALIAS@POINT#2"),
     ("hang", "hang PROC 3s, or hang PROC until it is resumed"),
     ("exit", "exit PROC"),
+    ("pause", "pause ALIAS@POINT#2; whoever waits there goes on with palib step"),
     ("cut", "cut A B"),
     ("oneway", "oneway A B"),
     ("drop", "drop A B 10%"),
@@ -100,7 +103,11 @@ fn pause(word: &str) -> Result<(Duration, Duration), String> {
 
 fn injury(verb: &str, words: &mut Words<'_>) -> Result<Injury, String> {
     Ok(match verb {
-        "kill" => kill(words)?,
+        "kill" => match words.rest.next_if(|word| word.contains('@')) {
+            Some(word) => at(word, false)?,
+            None => Injury::Kill(words.target("a process")?),
+        },
+        "pause" => at(words.next("a defect point")?, true)?,
         "hang" => {
             let target = words.target("a process")?;
             let span = words.rest.peek().is_some().then(|| words.duration()).transpose()?;
@@ -124,12 +131,14 @@ fn injury(verb: &str, words: &mut Words<'_>) -> Result<Injury, String> {
     })
 }
 
-fn kill(words: &mut Words<'_>) -> Result<Injury, String> {
-    let Some(word) = words.rest.next_if(|word| word.contains('@')) else {
-        return Ok(Injury::Kill(words.target("a process")?));
-    };
+/// `ALIAS@POINT`, or `ALIAS@POINT#2` for the second time.
+fn at(word: &str, pause: bool) -> Result<Injury, String> {
+    let verb = if pause { "pause" } else { "kill" };
     let wrong = || {
-        format!("`{word}` names no defect point; write it as kill ALIAS@after-block, or …#2 for the 2nd time")
+        format!(
+            "`{word}` names no defect point; write it as {verb} ALIAS@after-block, or …#2 for the 2nd time \
+             (`palib points` lists them)"
+        )
     };
     let (target, point) = word.split_once('@').ok_or_else(wrong)?;
     let (point, nth) = match point.split_once('#') {
@@ -138,11 +147,20 @@ fn kill(words: &mut Words<'_>) -> Result<Injury, String> {
     };
     let is_name =
         |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if is_name(target) && is_name(point) {
-        Ok(Injury::KillAt { target: Target(target.to_owned()), point: point.to_owned(), nth })
-    } else {
-        Err(wrong())
+    if !is_name(target) || !is_name(point) {
+        return Err(wrong());
     }
+    Ok(Injury::At { target: Target(target.to_owned()), point: point_of(point)?, nth, pause })
+}
+
+fn point_of(name: &str) -> Result<Point, String> {
+    Point::find(name).ok_or_else(|| {
+        let known = Point::ALL.iter().map(|point| point.name());
+        match closest(name, known) {
+            Some(meant) => format!("`{name}` is no defect point; did you mean `{meant}`?"),
+            None => format!("`{name}` is no defect point; `palib points` lists them"),
+        }
+    })
 }
 
 /// `20ms` or `20ms±5ms`; `+-` for those whose keyboard has no ±.

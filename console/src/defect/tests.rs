@@ -14,6 +14,8 @@ fn every_form_of_the_grammar_prints_as_it_was_written() {
         "kill ftm",
         "kill counter@after-block",
         "kill counter@after-block#2",
+        "pause relay@after-journal",
+        "every 1s pause relay@before-reply#3",
         "hang counter-1 3s",
         "hang counter-1",
         "exit caller-2",
@@ -45,7 +47,11 @@ fn a_mistake_is_answered_with_what_would_be_right() {
         ("kill", "a process is missing; write it as: kill PROC"),
         ("kill a b", "`b` is one word too many"),
         ("kill a@", "names no defect point"),
-        ("kill a@x#0", "names no defect point"),
+        ("kill a@after-block#0", "names no defect point"),
+        ("kill a@after-blok", "did you mean `after-block`?"),
+        ("kill a@lunch", "`palib points` lists them"),
+        ("pause a", "write it as pause ALIAS@after-block"),
+        ("pause", "a defect point is missing"),
         ("hang a soon", "is no duration"),
         ("drop a b 110%", "between 0% and 100%"),
         ("delay a b 5ms±9ms", "can't vary by more than itself"),
@@ -64,12 +70,20 @@ fn a_mistake_is_answered_with_what_would_be_right() {
 fn what_this_version_cannot_do_is_read_and_refused_by_name() {
     let possible = |text: &str| text.parse::<Defect>().expect(text).check_possible();
     assert_eq!(possible("after 2s kill counter"), Ok(()));
-    assert_eq!(possible("cut a b"), Err("not in this version: cut; it has kill, hang, exit".to_owned()));
-    assert!(possible("disk a full").is_err() && possible("kill a@after-block").is_err());
+    assert_eq!(
+        possible("cut a b"),
+        Err("not in this version: cut; it has kill, hang, exit, pause".to_owned())
+    );
+    assert!(possible("disk a full").is_err());
+    assert!(possible("kill a@after-block").is_ok() && possible("pause a@after-block").is_ok());
 }
 
 fn name() -> impl Strategy<Value = String> {
     "[a-zA-Z][a-zA-Z0-9-]{0,8}"
+}
+
+fn point() -> impl Strategy<Value = Point> {
+    proptest::sample::select(Point::ALL)
 }
 
 fn span() -> impl Strategy<Value = Duration> {
@@ -100,7 +114,12 @@ fn injury() -> impl Strategy<Value = Injury> {
     ];
     prop_oneof![
         target().prop_map(Injury::Kill),
-        (target(), name(), 1_u32..99).prop_map(|(target, point, nth)| Injury::KillAt { target, point, nth }),
+        (target(), point(), 1_u32..99, any::<bool>()).prop_map(|(target, point, nth, pause)| Injury::At {
+            target,
+            point,
+            nth,
+            pause
+        }),
         (target(), proptest::option::of(span())).prop_map(|(target, span)| Injury::Hang { target, span }),
         target().prop_map(Injury::Exit),
         (link, target(), target()).prop_map(|(fault, from, to)| Injury::Link { fault, from, to }),

@@ -84,6 +84,8 @@ impl Ftm {
             asked: BTreeMap::new(),
             next_query: 1,
             defects: BTreeMap::new(),
+            armed: Vec::new(),
+            forgotten: Vec::new(),
             lose_fencing_kill: std::env::var_os(LOSE_FENCING_KILL).is_some(),
             sender,
             marked: Vec::new(),
@@ -129,27 +131,31 @@ impl Ftm {
         self.close_the_ledger();
     }
 
-    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now.
+    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now, and points that were
+    /// armed are not any more.
     fn close_the_ledger(&mut self) {
-        let mut of_ftm = Vec::new();
+        let (mut of_ftm, mut armed) = (Vec::new(), Vec::new());
         for event in self.log.kept() {
             match &event.what {
                 What::Defect { id, spec } => {
-                    let mut letters = id.chars();
-                    let (Some(kind), Ok(number)) = (letters.next(), letters.as_str().parse::<u32>()) else {
-                        continue;
-                    };
-                    let last = self.defects.entry(kind).or_insert(0);
-                    *last = number.max(*last);
+                    count_on(&mut self.defects, id);
+                    armed.retain(|other| other != id);
                     if spec == "kill ftm" {
                         of_ftm.push(id.clone());
                     }
                 }
+                What::Armed { id, .. } => {
+                    count_on(&mut self.defects, id);
+                    armed.push(id.clone());
+                }
+                What::Paused { id, .. } | What::Disarmed { id } => armed.retain(|other| other != id),
                 What::Healed { id } => of_ftm.retain(|open| open != id),
                 _ => {}
             }
         }
         of_ftm.into_iter().for_each(|id| self.emit(What::Healed { id }));
+        self.forgotten.clone_from(&armed);
+        armed.into_iter().for_each(|id| self.emit(What::Disarmed { id }));
     }
 
     /// Says where it is: from now on it can be found.
@@ -158,6 +164,15 @@ impl Ftm {
         let address = self.endpoint.local_address()?;
         write_whole(&self.folder.ftm_address(), address.to_string().as_bytes())?;
         Ok(())
+    }
+}
+
+/// No id of the ledger is given twice.
+fn count_on(defects: &mut BTreeMap<char, u32>, id: &str) {
+    let mut letters = id.chars();
+    if let (Some(kind), Ok(number)) = (letters.next(), letters.as_str().parse::<u32>()) {
+        let last = defects.entry(kind).or_insert(0);
+        *last = number.max(*last);
     }
 }
 

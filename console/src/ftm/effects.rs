@@ -136,6 +136,8 @@ impl Ftm {
         if let Some(info) = self.seats.get_mut(&seat) {
             info.death = Death::default();
         }
+        // Else the next death would be taken for one at the point where the last process died.
+        let _ = std::fs::remove_file(self.folder.fired(&self.name(seat)));
         self.set_why(seat, "started".to_owned());
         if let Err(error) = self.write_ticket(seat, process) {
             let reason = error.to_string();
@@ -188,6 +190,7 @@ impl Ftm {
             key: self.folder.key(&info.name),
             authority: self.folder.authority(),
             areas: self.folder.areas(),
+            fired: self.folder.fired(&info.name),
             aliases: aliases.collect(),
             heartbeat_ms: u64::try_from(self.cluster.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
         };

@@ -14,6 +14,7 @@ mod fence;
 mod links;
 mod nodes;
 mod orders;
+mod points;
 mod processes;
 mod rows;
 mod store;
@@ -40,6 +41,7 @@ use clock::{now_ns, unix_ms};
 use events::EventLog;
 use fence::Fences;
 use links::Message;
+use points::{ArmedPoint, Waiting};
 use processes::{Handle, ProcessEvent, Processes};
 use store::Store;
 pub use store::StoreError;
@@ -153,6 +155,8 @@ struct RunInfo {
     stats_event_ns: u64,
     /// The id of the hang that was injected and is not over.
     stopped: Option<String>,
+    /// The defect point at which it waits.
+    paused: Option<Waiting>,
     /// Somebody ordered its end.
     ordered: bool,
     /// It is to be killed as soon as it is known.
@@ -171,6 +175,7 @@ impl RunInfo {
             heard_ns: None,
             stats_event_ns: 0,
             stopped: None,
+            paused: None,
             ordered: false,
             kill_at_start: false,
         }
@@ -219,6 +224,10 @@ struct Ftm {
     next_query: u64,
     /// How many defects of each kind were injected.
     defects: BTreeMap<char, u32>,
+    /// The defect points that are armed, oldest first.
+    armed: Vec<ArmedPoint>,
+    /// Points that a former FTM had armed: whoever joins is told that they are not any more.
+    forgotten: Vec<String>,
     lose_fencing_kill: bool,
     sender: mpsc::UnboundedSender<Message>,
     /// Marks that have just moved and were not told of yet.
@@ -277,6 +286,8 @@ impl Ftm {
     }
 
     fn tick(&mut self) {
+        // Before the tick: who waits at a defect point must not be taken for one that hangs.
+        self.look_for_paused();
         self.give(Input::Tick);
         self.drop_unanswered();
         self.reserve_event_numbers();

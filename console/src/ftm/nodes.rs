@@ -45,9 +45,12 @@ impl Ftm {
     }
 
     fn exited(&mut self, process: ProcessId, at_ns: u64, how: How) {
+        let Some(run) = self.runs.get(&process) else { return };
+        let seat = run.seat;
+        let waited = self.died_at_point(process, seat);
         let Some(run) = self.runs.get_mut(&process) else { return };
-        let (seat, link, mark) = (run.seat, run.link.take(), run.mark);
-        let hang = run.stopped.take();
+        let (link, mark) = (run.link.take(), run.mark);
+        let hang = run.stopped.take().or(waited);
         let ordered = run.ordered || hang.is_some();
         run.handle = None;
         let fenced = self.manager.run(seat).is_some_and(|run| run.phase == Phase::Fenced);
@@ -192,6 +195,8 @@ impl Ftm {
         }
         let table = TableChange { version: self.table_version, aliases: self.all_rows(), gone: Vec::new() };
         self.order(process, &FromFtm::Table(table));
+        // Before it may be told to take over, because that passes points.
+        self.tell_armed(seat, process);
         let in_service =
             in_service.iter().map(|(alias, incarnation)| (AliasId(*alias), Incarnation(*incarnation)));
         let input = Input::Joined { process, in_service: in_service.collect() };

@@ -49,6 +49,12 @@ impl Ftm {
             OperatorRequest::Kill { process } => done(self.kill(&process)?),
             OperatorRequest::Hang { process, for_ms } => done(self.hang(&process, for_ms)?),
             OperatorRequest::Resume { process } => done(self.resume(&process)?),
+            OperatorRequest::Arm { target, point, nth, pause } => {
+                done(self.arm(&target, &point, nth, pause)?)
+            }
+            OperatorRequest::Disarm { id } => done(self.take_back(&id)?),
+            OperatorRequest::Armed => Ok(Some(OperatorAnswer::Armed(self.armed_rows()))),
+            OperatorRequest::StepOn { process } => done(self.step_on(&process)?),
             OperatorRequest::Exit { process } => done(self.exit(&process)?),
             OperatorRequest::Restart { process } => done(self.restart(&process)?),
             OperatorRequest::AddBackup { alias } => done(self.add_backup(&alias)?),
@@ -176,13 +182,15 @@ impl Ftm {
         Ok(format!("{name} hangs ({id})"))
     }
 
-    fn resume(&mut self, name: &str) -> Result<String, String> {
+    pub(super) fn resume(&mut self, name: &str) -> Result<String, String> {
         let seat = self.seat(name)?;
         let process = self.living(seat)?;
         let name = self.name(seat);
-        let stopped = self.runs.get(&process).and_then(|run| run.stopped.clone());
+        let run = self.runs.get(&process);
+        let stopped = run.and_then(|run| run.stopped.clone());
         match stopped {
             Some(id) => self.hang_over(process, &id),
+            None if run.is_some_and(|run| run.paused.is_some()) => return self.step_on(&name),
             // Stopped by somebody else, perhaps from a shell.
             None => self.signal(process, Signal::CONT)?,
         }

@@ -52,7 +52,9 @@ impl Ftm {
         let run = self.runs.get(&member.process);
         let dead = member.state == alias::MemberState::Dead;
         let serves = matches!(member.state, alias::MemberState::InService | alias::MemberState::Promoting);
-        let why = if serves {
+        // Who waits at a defect point says so, whatever made it the one in service.
+        let waits = run.is_some_and(|run| run.paused.is_some());
+        let why = if serves && !waits {
             self.aliases.get(&alias).map(|info| info.why.clone())
         } else {
             seat.map(|seat| seat.why.clone())
@@ -75,9 +77,11 @@ impl Ftm {
         let phase = self.manager.run(seat).map(|run| run.phase);
         let run = self.runs.get(&ProcessId(info.state.process_id));
         let stopped = run.is_some_and(|run| run.stopped.is_some());
+        let paused = run.is_some_and(|run| run.paused.is_some());
         let state = match phase {
             None => "dead",
             Some(_) if stopped => "stopped",
+            Some(_) if paused => "paused",
             Some(Phase::Starting | Phase::Adopted) => "starting",
             Some(Phase::Up) => "up",
             Some(Phase::Hung | Phase::Fenced) => "hung",

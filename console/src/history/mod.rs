@@ -33,9 +33,9 @@ pub enum Status {
 pub struct Line {
     /// The process that reported it.
     pub process: String,
-    /// What was asked: `inc`, `read`, `transfer`, `create` or `delete`.
+    /// What was asked: `inc`, `add`, `read`, `transfer`, `create`, `delete` or `order`.
     pub op: String,
-    /// Of which counter or file; nothing for a ledger.
+    /// Of which counter or file; nothing for a ledger or a shop.
     #[serde(default)]
     pub key: Option<String>,
     /// With which argument.

@@ -132,7 +132,15 @@ fn only_reads(request: &OperatorRequest) -> bool {
         OperatorRequest::Query { query, .. } | OperatorRequest::QueryProcess { query, .. } => query,
         _ => return false,
     };
-    matches!(query, Query::Table { .. } | Query::Area { .. } | Query::Browse { .. })
+    // A policy that is set twice is set.
+    matches!(
+        query,
+        Query::Table { .. }
+            | Query::Area { .. }
+            | Query::Browse { .. }
+            | Query::Relays { .. }
+            | Query::SetPolicy { .. }
+    )
 }
 
 /// Events as they come.

@@ -57,7 +57,7 @@ pub(super) fn over_time(remains: &Remains) -> Markup {
         .iter()
         .filter(|event| (from..=to).contains(&event.at_ns))
         .filter_map(|event| match &event.what {
-            What::Defect { id, .. } => Some((at(event.at_ns), id)),
+            What::Defect { id, .. } | What::Paused { id, .. } => Some((at(event.at_ns), id)),
             _ => None,
         })
         .collect();

@@ -19,8 +19,14 @@ pub fn request(injury: &Injury) -> Result<OperatorRequest, String> {
             process: target.0.clone(),
             for_ms: span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
         },
-        Injury::KillAt { .. } | Injury::Link { .. } | Injury::Disk { .. } => {
-            return Err(format!("not in this version: {injury}; it has kill, hang, exit"));
+        Injury::At { target, point, nth, pause } => OperatorRequest::Arm {
+            target: target.0.clone(),
+            point: point.name().to_owned(),
+            nth: *nth,
+            pause: *pause,
+        },
+        Injury::Link { .. } | Injury::Disk { .. } => {
+            return Err(format!("not in this version: {injury}; it has kill, hang, exit, pause"));
         }
     })
 }

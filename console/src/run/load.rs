@@ -1,14 +1,15 @@
 //! The callers of a run: how they are told to call, to stop, and to say what came of it.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use palib::control::{Answer, OperatorAnswer, OperatorRequest, Query};
 use serde_json::{Value, json};
 
 use super::summary::Gathered;
+use super::totals::Totals;
 use super::verify::Redundant;
 use super::{RunError, RunOptions, Stage};
+use crate::cluster::KINDS;
 use crate::operator::OperatorClient;
 use crate::world::World;
 
@@ -22,25 +23,6 @@ const ORDER_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct Load {
     callers: Vec<String>,
     servers: Vec<String>,
-}
-
-/// What callers and servers count in their stable areas.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
-    /// Calls that ended with a reply.
-    pub(super) acked: u64,
-    /// Calls that ended with a failure of the service's own.
-    pub(super) failed: u64,
-    /// Calls without an outcome.
-    pub(super) unknown: u64,
-    /// `acked` by the alias called.
-    pub(super) acked_by_target: BTreeMap<String, u64>,
-    /// Calls that ended with a failure, by the alias called.
-    pub(super) failed_by_target: BTreeMap<String, u64>,
-    /// Calls put into the outbox, by the alias called.
-    pub(super) issued_by_target: BTreeMap<String, u64>,
-    /// Effects by the alias called.
-    pub(super) effects: BTreeMap<String, u64>,
 }
 
 impl Load {
@@ -62,8 +44,8 @@ impl Load {
         for alias in &callers {
             tell(client, alias, &json!({ "load": order }).to_string()).await?;
         }
-        let servers =
-            ["counter", "ledger", "files"].iter().flat_map(|kind| options.file.aliases_of_kind(kind));
+        let servers = KINDS.iter().filter(|kind| **kind != "caller");
+        let servers = servers.flat_map(|kind| options.file.aliases_of_kind(kind));
         Ok(Self { callers, servers: servers.map(str::to_owned).collect() })
     }
 
@@ -150,39 +132,8 @@ impl Load {
                 return Err(RunError::TookTooLong { what, within: ORDER_WITHIN, now: stage.in_words() });
             }
         }
-        Ok(totals(&stage.world, &self.callers, &self.servers))
+        Ok(Totals::read(&stage.world, &self.callers, &self.servers))
     }
-}
-
-fn totals(world: &World, callers: &[String], servers: &[String]) -> Totals {
-    let mut totals = Totals::default();
-    let counters = |alias: &str| {
-        let of_alias = world.active_stats(Some(alias)).flat_map(|stats| stats.counters.clone());
-        of_alias.collect::<Vec<(String, u64)>>()
-    };
-    for (name, value) in callers.iter().flat_map(|caller| counters(caller)) {
-        let Some((count, target)) = name.split_once(':') else { continue };
-        let target = target.to_owned();
-        match count {
-            "acked" => {
-                totals.acked += value;
-                *totals.acked_by_target.entry(target).or_default() += value;
-            }
-            "failed" => {
-                totals.failed += value;
-                *totals.failed_by_target.entry(target).or_default() += value;
-            }
-            "issued" => *totals.issued_by_target.entry(target).or_default() += value,
-            _ => {}
-        }
-    }
-    let issued: u64 = totals.issued_by_target.values().sum();
-    totals.unknown = issued.saturating_sub(totals.acked + totals.failed);
-    for server in servers {
-        let effects = counters(server).into_iter().find(|(name, _)| name == "effects");
-        totals.effects.insert(server.clone(), effects.map_or(0, |(_, value)| value));
-    }
-    totals
 }
 
 /// Asks every caller to finish; returns how many calls are still without an outcome.

@@ -5,24 +5,26 @@ pub mod inject;
 mod keep;
 mod load;
 pub mod one_call;
+mod orders;
 mod schedule;
 mod stage;
 mod storm;
 mod summary;
+mod totals;
 pub mod tour;
 mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cluster::ClusterFile;
+use crate::cluster::{ClusterFile, Facts as _, Measure};
 use crate::defect::Defect;
 use crate::history::HistoryError;
 use crate::keeper::ClusterError;
 use crate::operator::OperatorError;
 
 pub use stage::Stage;
-pub use summary::{Calls, DefectDone, Latency, Summary, Takeover};
+pub use summary::{Calls, DefectDone, Latency, Summary, Takeover, Transactions};
 
 use keep::Folder;
 use load::Load;
@@ -186,7 +188,10 @@ struct Settled {
     suppressed: u64,
     live: crate::world::Verdict,
     in_doubt: Vec<String>,
-    totals: load::Totals,
+    /// Transactions of relays that need an operator.
+    stuck: u64,
+    transactions: Transactions,
+    totals: totals::Totals,
 }
 
 async fn injure_and_settle(
@@ -207,6 +212,8 @@ async fn injure_and_settle(
         suppressed: redundant.total(),
         live: stage.world.verdict(),
         in_doubt: stage.world.in_doubt.keys().cloned().collect(),
+        stuck: stage.world.measure(Measure::Stuck, None),
+        transactions: Transactions::of(&stage.world),
         gathered,
         elapsed,
         totals,

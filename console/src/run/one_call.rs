@@ -108,6 +108,7 @@ pub async fn call(
         // Asking again must not move the mark: it could only move it back.
         mark: Mark { born: Incarnation(born.0.saturating_sub(CALLS_KEPT)), trans: TransId(0) },
         attempt: 0,
+        cancellable: false,
         body: payload,
     };
     let folder = client.folder();

@@ -109,15 +109,21 @@ impl Stage {
         tokio::time::timeout(span, watch).await.unwrap_or(Ok(()))
     }
 
-    /// Lets everything go on that an injected defect has stopped.
+    /// Takes everything back that can be: what is armed is disarmed, what is stopped or waits goes on.
     ///
     /// # Errors
     /// If the FTM does not answer.
     pub async fn heal(&self) -> Result<(), RunError> {
+        if let OperatorAnswer::Armed(rows) = self.client().request(OperatorRequest::Armed).await? {
+            for row in rows {
+                // It may have fired just now, which as good as disarms it.
+                let _ = self.client().request(OperatorRequest::Disarm { id: row.id }).await;
+            }
+        }
         let OperatorAnswer::Processes(rows) = self.client().request(OperatorRequest::Processes).await? else {
             return Ok(());
         };
-        for row in rows.into_iter().filter(|row| row.state == "stopped") {
+        for row in rows.into_iter().filter(|row| matches!(row.state.as_str(), "stopped" | "paused")) {
             // Between the list and the order it may have been resumed by itself: that is as good.
             let _ = self.client().request(OperatorRequest::Resume { process: row.process }).await;
         }

@@ -6,6 +6,7 @@ use palib::control::{Event, TakeoverTiming, What};
 use serde::{Deserialize, Serialize};
 
 use crate::units::{count, micros};
+use crate::world::{Turns, World};
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -20,8 +21,11 @@ pub struct Summary {
     pub elapsed_ms: u64,
     /// The calls.
     pub calls: Calls,
-    /// Effects counted at the servers, from their stable areas.
+    /// Effects counted at the servers that callers call, from their stable areas; without those that were undone.
     pub effects: u64,
+    /// Effects that were undone, everywhere, because a relay cancelled its call.
+    #[serde(default)]
+    pub undone: u64,
     /// Requests that were recognised as redundantly sent and not executed again.
     pub suppressed: u64,
     /// Acknowledged calls without an effect.
@@ -30,8 +34,14 @@ pub struct Summary {
     pub doubled: u64,
     /// The defects that were injected.
     pub defects: Vec<DefectDone>,
+    /// Defect points that were armed and that nobody passed often enough, in the language of defects.
+    #[serde(default)]
+    pub unfired: Vec<String>,
     /// The takeovers.
     pub takeovers: Vec<Takeover>,
+    /// What became of transactions of relays that did not go straight on.
+    #[serde(default)]
+    pub transactions: Transactions,
     /// How long calls took, retries and takeovers included.
     pub latency_us: Latency,
     /// Everything that contradicts exactly-once.
@@ -47,6 +57,29 @@ pub struct Calls {
     pub failed: u64,
     /// Nobody knows, although it was asked again and again.
     pub unknown: u64,
+}
+
+/// What became of transactions of relays that did not go straight on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transactions {
+    /// Takeovers went on with them.
+    pub rolled_forward: u64,
+    /// All that was called for them was undone.
+    pub rolled_back: u64,
+    /// Calls of theirs took the place of one that was not answered.
+    pub substituted: u64,
+}
+
+impl Transactions {
+    /// Over all aliases.
+    pub(super) fn of(world: &World) -> Self {
+        let sum = |count: fn(&Turns) -> u64| world.turns.values().map(count).sum();
+        Self {
+            rolled_forward: sum(|turns| turns.forward),
+            rolled_back: sum(|turns| turns.back),
+            substituted: sum(|turns| turns.substituted),
+        }
+    }
 }
 
 /// A defect that was injected.
@@ -102,6 +135,10 @@ impl Latency {
 pub(super) struct Gathered {
     takeovers: BTreeMap<(String, u64), Takeover>,
     order: Vec<(String, u64)>,
+    /// What is armed, in the language of defects, by its id: it is no defect before it fires.
+    armed: BTreeMap<String, String>,
+    /// What was disarmed before it fired.
+    disarmed: Vec<String>,
     /// The defects so far.
     pub(super) defects: Vec<DefectDone>,
 }
@@ -126,14 +163,29 @@ impl Gathered {
                         merge(&mut takeover.timing, timing);
                     }
                 }
-                What::Defect { id, spec } => self.defects.push(DefectDone {
-                    id: id.clone(),
-                    spec: spec.clone(),
-                    at_ms: event.unix_ms.saturating_sub(began_unix_ms),
-                }),
+                What::Armed { id, spec } => drop(self.armed.insert(id.clone(), spec.clone())),
+                What::Disarmed { id } => self.disarmed.extend(self.armed.remove(id)),
+                What::Paused { name, point, id } => {
+                    let spec = self.armed.remove(id).unwrap_or_else(|| format!("pause {name}@{point}"));
+                    self.push_defect(id, &spec, event.unix_ms.saturating_sub(began_unix_ms));
+                }
+                What::Defect { id, spec } => {
+                    self.push_defect(id, spec, event.unix_ms.saturating_sub(began_unix_ms));
+                }
                 _ => {}
             }
         }
+    }
+
+    fn push_defect(&mut self, id: &str, spec: &str, at_ms: u64) {
+        self.armed.remove(id);
+        self.defects.push(DefectDone { id: id.to_owned(), spec: spec.to_owned(), at_ms });
+    }
+
+    /// The points that were armed and did not fire.
+    #[must_use]
+    pub(super) fn unfired(&self) -> Vec<String> {
+        self.disarmed.iter().chain(self.armed.values()).cloned().collect()
     }
 
     /// The takeovers in the order in which they began.
@@ -196,6 +248,18 @@ impl Summary {
             format!("defects     {}", self.defects.len()),
             format!("takeovers   {}", self.takeovers.len()),
         ];
+        // A run that was clean because nothing happened proves nothing.
+        lines.extend(self.unfired.iter().map(|spec| format!("  unfired   {spec}")));
+        let Transactions { rolled_forward, rolled_back, substituted } = self.transactions;
+        if self.transactions != Transactions::default() {
+            lines.push(format!(
+                "relays      {} rolled forward, {} rolled back, {} calls substituted; {} effects undone",
+                count(rolled_forward),
+                count(rolled_back),
+                count(substituted),
+                count(self.undone)
+            ));
+        }
         for cause in ["killed", "hung", "exited"] {
             let of = self.takeovers.iter().filter(|takeover| takeover.cause == cause);
             let blackouts: Vec<u64> = of.filter_map(|takeover| takeover.timing.blackout_us).collect();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::keep::Folder;
 use super::summary::{Calls, Latency, Summary};
+use super::totals::Account;
 use super::{RunError, RunOptions, Settled, books};
 use crate::check::{self, Outcome};
 use crate::history::{self, History};
@@ -45,6 +46,11 @@ pub(super) fn verify(folder: &Folder, options: &RunOptions, settled: Settled) ->
             json!({ "kind": "in_doubt", "text": "an operator must decide", "calls": settled.in_doubt }),
         );
     }
+    if settled.stuck > 0 {
+        reasons.push("stuck");
+        let text = format!("{} transactions of relays go on only when an operator decides", settled.stuck);
+        violations.push(json!({ "kind": "stuck", "text": text }));
+    }
     let audited = books::audit(&options.file, &folder.state()?, &history)?;
     if !audited.is_empty() {
         reasons.push("areas at rest");
@@ -67,11 +73,14 @@ pub(super) fn verify(folder: &Folder, options: &RunOptions, settled: Settled) ->
         seed: options.seed,
         elapsed_ms: u64::try_from(settled.elapsed.as_millis()).unwrap_or(u64::MAX),
         calls: Calls { acked: totals.acked, failed: totals.failed, unknown: totals.unknown },
-        effects: totals.effects.values().sum(),
+        effects: totals.effects(),
+        undone: totals.undone(),
         suppressed: settled.suppressed,
         lost,
         doubled,
         takeovers: settled.gathered.takeovers(),
+        transactions: settled.transactions,
+        unfired: settled.gathered.unfired(),
         defects: settled.gathered.defects,
         latency_us: latency(&history),
         violations,
@@ -80,16 +89,13 @@ pub(super) fn verify(folder: &Folder, options: &RunOptions, settled: Settled) ->
 
 /// The counts at rest, and the worst that was seen while it ran.
 fn count_against(settled: &Settled, violations: &mut Vec<Value>) -> (u64, u64) {
-    let totals = &settled.totals;
     let (mut lost, mut doubled) = (0, 0);
-    for (target, effects) in &totals.effects {
-        let acked = totals.acked_by_target.get(target).copied().unwrap_or(0);
-        let failed = totals.failed_by_target.get(target).copied().unwrap_or(0);
-        // A call that is unknown may have had its effect or not; one that failed has had none.
-        let issued = totals.issued_by_target.get(target).copied().unwrap_or(0).saturating_sub(failed);
-        let seen = settled.live.aliases.get(target).cloned().unwrap_or_default();
-        let of_lost = acked.saturating_sub(*effects).max(seen.lost);
-        let of_doubled = effects.saturating_sub(issued).max(seen.doubled);
+    for account in settled.totals.accounts() {
+        let Account { target, acked, effects, .. } = &account;
+        // Aliases that are judged together were so while it ran, too, and have one verdict.
+        let seen =
+            target.split('|').find_map(|alias| settled.live.aliases.get(alias)).cloned().unwrap_or_default();
+        let (of_lost, of_doubled) = (account.lost.max(seen.lost), account.doubled.max(seen.doubled));
         if of_lost > 0 || of_doubled > 0 {
             let text = format!(
                 "{target}: {acked} calls acknowledged, {effects} effects: {of_lost} lost, {of_doubled} doubled"

@@ -32,7 +32,7 @@ impl Standing {
         }
         for (name, process) in &world.processes {
             standing.gone.insert(name.clone(), process.life == Life::Dead);
-            standing.hangs.insert(name.clone(), process.life == Life::Hung);
+            standing.hangs.insert(name.clone(), matches!(process.life, Life::Hung | Life::Paused));
         }
         // Who is heard of first because it was started was not there before.
         let mut heard: BTreeSet<&str> = standing.gone.keys().map(String::as_str).collect();
@@ -77,6 +77,10 @@ impl Standing {
                     self.injected.insert(id.clone(), process.clone());
                     self.set(&process, false, true);
                 }
+            }
+            What::Paused { name, id, .. } => {
+                self.injected.insert(id.clone(), name.clone());
+                self.set(name, false, true);
             }
             What::Healed { id } => {
                 if let Some(process) = self.injected.remove(id)

@@ -196,6 +196,11 @@ fn life(event: &Event, standing: &Standing) -> Option<Draft> {
             draft(Tone::Bad, format!("nobody is left to serve {alias}"), Drawn::Across)
         }
         What::Defect { id, spec } => injected(standing, id, spec),
+        What::Armed { id, spec } => draft(Tone::Injected, format!("{id} armed: {spec}"), Drawn::Across),
+        What::Disarmed { id } => draft(Tone::Injected, format!("{id} disarmed"), Drawn::Across),
+        What::Paused { name, point, id } => {
+            mark(name, Sign::Injected, Tone::Injected, format!("{id} waits at {point}"))
+        }
         What::Healed { id } => draft(Tone::Injected, format!("{id} is over"), Drawn::Across),
         _ => return None,
     })

@@ -194,15 +194,30 @@ fn a_hung_process_is_shown_hanging_until_it_is_resumed() {
     let mut stage = Stage::counter();
     stage.wait(5).say("ftm", What::Defect { id: "H1".into(), spec: "hang counter 3s".into() });
     stage.wait(5).say("ftm", What::Healed { id: "H1".into() });
-    let chart = chart(&stage, &Wish::default());
-    let at = |kind| {
+    assert_eq!(stands_at(&stage, ["H1 hang", "H1 is over"]), [Stand::Hangs, Stand::Serves]);
+}
+
+#[test]
+fn who_waits_at_a_defect_point_is_shown_there_until_it_goes_on() {
+    let mut stage = Stage::counter();
+    stage.wait(5).say("ftm", What::Armed { id: "P1".into(), spec: "pause counter@after-commit".into() });
+    let (name, point) = ("counter-1".into(), "after-commit".into());
+    stage.wait(5).say("ftm", What::Paused { name, point, id: "P1".into() });
+    stage.wait(5).say("ftm", What::Healed { id: "P1".into() });
+    let stands = stands_at(&stage, ["P1 armed", "P1 waits at after-commit", "P1 is over"]);
+    assert_eq!(stands, [Stand::Serves, Stand::Hangs, Stand::Serves]);
+}
+
+/// How `counter-1` is at the steps whose labels begin so.
+fn stands_at<const N: usize>(stage: &Stage, labels: [&str; N]) -> [Stand; N] {
+    let chart = chart(stage, &Wish::default());
+    labels.map(|label| {
         let place = chart
             .lines
             .iter()
-            .position(|line| matches!(&line.shows, Shows::Step(step) if step.label.starts_with(kind)));
-        chart.lines[place.unwrap()].stands[2]
-    };
-    assert_eq!((at("H1 hang"), at("H1 is over")), (Stand::Hangs, Stand::Serves));
+            .position(|line| matches!(&line.shows, Shows::Step(step) if step.label.starts_with(label)));
+        chart.lines[place.unwrap_or_else(|| panic!("{label}"))].stands[2]
+    })
 }
 
 #[test]

@@ -162,6 +162,12 @@ impl StateFolder {
         self.tickets().join(format!("{process}.json"))
     }
 
+    /// Where a process tells which defect point it is about to die or to wait at.
+    #[must_use]
+    pub fn fired(&self, process: &str) -> PathBuf {
+        self.tickets().join(format!("{process}.fired"))
+    }
+
     /// The folder of stable areas.
     #[must_use]
     pub fn areas(&self) -> PathBuf {

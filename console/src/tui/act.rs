@@ -10,7 +10,7 @@ use super::commands::{Id, available, find};
 use super::msg::{Cmd, Quit};
 use super::popup::{Confirm, Deed, Item, Popup, Then};
 use super::update::{back, drill};
-use super::{export, redundancy, sequence, tour};
+use super::{export, redundancy, relay, resolve, sequence, tour};
 
 /// How long `hang for…` offers.
 const HANG_FOR: &str = "3s";
@@ -19,7 +19,12 @@ const HANG_FOR: &str = "3s";
 pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
     match id {
         Id::Act => menu(app, "act", &ACTIONS),
-        Id::Resolve => menu(app, "resolve", &[Id::ResolveReply, Id::ResolveRerun, Id::ResolveFail]),
+        Id::Resolve => {
+            let is_relay = resolve::subject(app).is_ok_and(|subject| subject.is_relay);
+            menu(app, "resolve", if is_relay { &RELAY_DECISIONS } else { &DECISIONS });
+        }
+        Id::Policy => menu(app, "policy of", &[Id::PolicyForward, Id::PolicySubstitute, Id::PolicyBack]),
+        Id::PolicyForward | Id::PolicySubstitute | Id::PolicyBack => return relay::set_policy(app, id),
         Id::Screenshot => menu(app, "screenshot", &[Id::ScreenshotText, Id::ScreenshotSvg]),
         Id::Export if app.screen == Screen::Sequence => menu(
             app,
@@ -53,15 +58,22 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
         }
         Id::Undo => {
             let Some(undo) = app.undo.pop() else { return Vec::new() };
-            return resume(app, undo.process);
+            return order(app, undo.what, undo.request, None);
         }
         Id::HealAll => {
-            let hung = app.history.live().active_defects().filter_map(|it| it.hung_process());
-            let hung: Vec<String> = hung.map(str::to_owned).collect();
-            app.undo.clear();
-            return hung.into_iter().flat_map(|process| resume(app, process)).collect();
+            let remedies =
+                app.history.live().active_defects().filter_map(|it| Some((it.id.clone(), it.remedy()?)));
+            let remedies: Vec<_> = remedies.collect();
+            app.undo.retain(|undo| {
+                !matches!(undo.request, OperatorRequest::Resume { .. } | OperatorRequest::Disarm { .. })
+            });
+            let heal =
+                remedies.into_iter().map(|(id, remedy)| order(app, format!("{id} is over"), remedy, None));
+            return heal.flatten().collect();
         }
-        Id::ResolveReply | Id::ResolveRerun | Id::ResolveFail => redundancy::resolve(app, id),
+        Id::ResolveReply | Id::ResolveRerun | Id::ResolveRollBack | Id::ResolveFail => {
+            resolve::resolve(app, id);
+        }
         Id::Filter => {
             let pane = app.pane();
             let before = app.look(pane).filter;
@@ -104,6 +116,11 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
 pub(crate) const ACTIONS: [Id; 7] =
     [Id::Kill, Id::Hang, Id::HangFor, Id::Resume, Id::Exit, Id::Restart, Id::AddBackup];
 
+/// What `r` offers of a call in doubt.
+const DECISIONS: [Id; 3] = [Id::ResolveReply, Id::ResolveRerun, Id::ResolveFail];
+/// What `r` offers of a transaction of a relay.
+const RELAY_DECISIONS: [Id; 4] = [Id::ResolveReply, Id::ResolveRerun, Id::ResolveRollBack, Id::ResolveFail];
+
 fn menu(app: &mut App, title: &str, ids: &[Id]) {
     let items = ids.iter().map(|id| {
         let command = find(*id);
@@ -116,30 +133,44 @@ fn menu(app: &mut App, title: &str, ids: &[Id]) {
         }
     });
     let items = items.collect();
-    let title = match (title, app.target()) {
-        ("act", Some((process, alias))) => format!("act on {process}, of {alias}"),
-        ("resolve", _) => match redundancy::chosen_in_doubt(app) {
-            Ok((_, call)) => format!("resolve {call}"),
-            Err(_) => title.to_owned(),
-        },
+    let call = match title {
+        "resolve" | "policy of" => resolve::subject(app).ok().map(|subject| subject.call),
+        _ => None,
+    };
+    let title = match (&call, app.target()) {
+        (Some(call), _) => format!("{title} {call}"),
+        (None, Some((process, alias))) if title == "act" => format!("act on {process}, of {alias}"),
         _ => title.to_owned(),
     };
-    app.popups.push(Popup::Menu { title, items, chosen: 0 });
+    // Rows come and go while a menu is open: the chosen one stays chosen.
+    let pane = app.pane();
+    let table = app.table(pane);
+    if let (true, Some(place)) = (call.is_some(), app.place(pane, &table)) {
+        app.look_mut(pane).choose(&table, place);
+    }
+    app.popups.push(Popup::Menu { title, call, items, chosen: 0 });
 }
 
-fn order(app: &mut App, what: String, request: OperatorRequest, undo: Option<Undo>) -> Vec<Cmd> {
+/// Gives an order; its answer is told, and what undoes it is kept.
+pub(crate) fn order(app: &mut App, what: String, request: OperatorRequest, undo: Option<Undo>) -> Vec<Cmd> {
     let ticket = app.next_ticket(Purpose::Order { what, undo });
     vec![Cmd::Ask { ticket, request }]
 }
 
 fn resume(app: &mut App, process: String) -> Vec<Cmd> {
-    app.undo.retain(|undo| undo.process != process);
-    order(app, format!("{process} goes on"), OperatorRequest::Resume { process }, None)
+    let undo = resumption(process);
+    app.undo.retain(|other| *other != undo);
+    order(app, undo.what, undo.request, None)
+}
+
+/// How a hang is undone.
+fn resumption(process: String) -> Undo {
+    Undo { what: format!("{process} goes on"), request: OperatorRequest::Resume { process } }
 }
 
 fn hang_order(app: &mut App, process: String, for_ms: Option<u64>) -> Vec<Cmd> {
     let what = format!("{process} hangs");
-    let undo = Undo { what: what.clone(), process: process.clone() };
+    let undo = resumption(process.clone());
     order(app, what, OperatorRequest::Hang { process, for_ms }, Some(undo))
 }
 
@@ -225,6 +256,7 @@ pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
         Pane::Redundancy => call_detail(app),
         Pane::Records => record_detail(app),
         Pane::Sequence => sequence::go_there(app),
+        Pane::Relays | Pane::Journal => return sequence::show(app),
         Pane::LastEvents | Pane::Log if sequence::chosen_call(app).is_ok() => return sequence::show(app),
         Pane::LastEvents | Pane::Log | Pane::Steps => row_detail(app),
     }
@@ -301,21 +333,17 @@ pub(crate) fn confirmed(app: &mut App, popup: Popup) -> Vec<Cmd> {
 pub(crate) fn typed(app: &mut App, popup: Popup) -> Vec<Cmd> {
     let Popup::Ask { input, then, .. } = &popup else { return Vec::new() };
     let text = input.value().to_owned();
-    let deed = match then.clone() {
-        Then::Reply { alias, call } => redundancy::decision(alias, call, InDoubtDecision::Reply(text)),
-        Then::Fail { alias, call } => redundancy::decision(alias, call, InDoubtDecision::Fail(text)),
+    match then.clone() {
+        Then::Reply { alias, call } => resolve::typed(app, alias, call, InDoubtDecision::Reply(text)),
+        Then::Fail { alias, call } => resolve::typed(app, alias, call, InDoubtDecision::Fail(text)),
         Then::HangFor { process } => match crate::units::parse_duration(&text) {
-            Ok(span) => return hang_order(app, process, Some(span.as_millis() as u64)),
+            Ok(span) => hang_order(app, process, Some(span.as_millis() as u64)),
             Err(wrong) => {
                 app.tell(Tone::Warn, wrong);
                 app.popups.push(popup);
-                return Vec::new();
+                Vec::new()
             }
         },
-    };
-    match deed {
-        Deed::Order { what, request, undo } => order(app, what, *request, undo),
-        Deed::Spawn(_) | Deed::Quit(_) => Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use palib::control::{AreaSummary, BrowseRow, MemberState, TableRow};
+use palib::control::{AreaSummary, BrowseRow, MemberState, OperatorRequest, Relays, TableRow};
 use ratatui::layout::Rect;
 
 use crate::cluster::ClusterFile;
@@ -14,91 +14,7 @@ use super::table::{Look, Table};
 use super::theme::Theme;
 use super::tour::Tour;
 
-/// A screen. The numbers are the keys; 3 and 6 have no screen yet, and the others keep their places.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Screen {
-    /// Topology and port alias table.
-    Cluster,
-    /// The redundancy table of an alias.
-    Redundancy,
-    /// The message sequence chart.
-    Sequence,
-    /// The stable areas.
-    Stable,
-    /// The merged log.
-    Log,
-    /// The demos and their tours.
-    #[default]
-    Demos,
-}
-
-impl Screen {
-    /// All screens, in the order of their numbers.
-    pub(crate) const ALL: [Screen; 6] =
-        [Screen::Cluster, Screen::Redundancy, Screen::Sequence, Screen::Stable, Screen::Log, Screen::Demos];
-
-    /// Its key.
-    #[must_use]
-    pub(crate) fn number(self) -> char {
-        match self {
-            Screen::Cluster => '1',
-            Screen::Redundancy => '2',
-            Screen::Sequence => '4',
-            Screen::Stable => '5',
-            Screen::Log => '7',
-            Screen::Demos => '8',
-        }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Screen::Cluster => "Cluster",
-            Screen::Redundancy => "Redundancy",
-            Screen::Sequence => "Sequence",
-            Screen::Stable => "Stable",
-            Screen::Log => "Log",
-            Screen::Demos => "Demos",
-        }
-    }
-
-    /// Its panes, in the order in which `Tab` goes through them.
-    #[must_use]
-    pub(crate) fn panes(self) -> &'static [Pane] {
-        match self {
-            Screen::Cluster => &[Pane::Aliases, Pane::LastEvents],
-            Screen::Redundancy => &[Pane::Redundancy],
-            Screen::Sequence => &[Pane::Sequence],
-            Screen::Stable => &[Pane::Areas, Pane::Records],
-            Screen::Log => &[Pane::Log],
-            Screen::Demos => &[Pane::Demos, Pane::Steps],
-        }
-    }
-}
-
-/// A table on a screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Pane {
-    /// The port alias table.
-    Aliases,
-    /// The newest events on the first screen.
-    LastEvents,
-    /// The redundancy table.
-    Redundancy,
-    /// The steps of the sequence chart.
-    Sequence,
-    /// The stable areas and their tables.
-    Areas,
-    /// The rows of a table of a stable area.
-    Records,
-    /// The log.
-    Log,
-    /// The demos.
-    Demos,
-    /// The steps of the chosen demo's tour.
-    Steps,
-}
+pub(crate) use super::screen::{Pane, Screen};
 
 /// The connection to a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,7 +78,7 @@ const READINGS_MAX: usize = 48;
 
 impl<T: PartialEq> Readings<T> {
     /// Keeps a reading; one that says the same as the last only confirms it.
-    pub(crate) fn keep(&mut self, reading: Reading<T>) {
+    fn keep(&mut self, reading: Reading<T>) {
         self.failure = None;
         if self.kept.back().is_some_and(|last| last.what == reading.what && last.at_rest == reading.at_rest) {
             return;
@@ -171,6 +87,16 @@ impl<T: PartialEq> Readings<T> {
             self.kept.pop_front();
         }
         self.kept.push_back(reading);
+    }
+
+    /// Keeps an answer; none is the answer to another question.
+    pub(crate) fn answered(&mut self, unix_ms: u64, at_rest: bool, answer: Result<Option<T>, String>) {
+        self.asked = false;
+        match answer {
+            Ok(Some(what)) => self.keep(Reading { unix_ms, what, at_rest }),
+            Ok(None) => self.failure = Some("an answer to another question came".into()),
+            Err(failure) => self.failure = Some(failure),
+        }
     }
 
     /// The newest reading, or the newest one up to a time.
@@ -190,6 +116,8 @@ pub(crate) enum Purpose {
     Seed,
     /// A page of a redundancy table.
     Redundancy(String),
+    /// The transactions of a relay.
+    Relays(String),
     /// A stable area at a glance.
     Area {
         /// The alias.
@@ -222,10 +150,10 @@ pub(crate) enum Purpose {
 /// How something is undone.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Undo {
-    /// What is undone, in words.
+    /// What is so once it is undone, in words.
     pub what: String,
-    /// The process to resume.
-    pub process: String,
+    /// The order that undoes it.
+    pub request: OperatorRequest,
 }
 
 /// A line for the operator, until the next key.
@@ -295,10 +223,12 @@ pub(crate) struct App {
     pub popups: Vec<Popup>,
     /// The line for the operator.
     pub note: Option<Note>,
-    /// The alias that the redundancy table is shown of, once one was chosen.
+    /// The alias that redundancy table and relay transactions are shown of, once one was chosen.
     pub alias: Option<String>,
     /// The redundancy tables by alias.
     pub redundancy: BTreeMap<String, Readings<Rows<TableRow>>>,
+    /// The transactions of relays by alias.
+    pub relays: BTreeMap<String, Readings<Relays>>,
     /// The stable areas by alias.
     pub areas: BTreeMap<String, Readings<AreaSummary>>,
     /// Records by alias and table.
@@ -416,11 +346,11 @@ impl App {
                 let text = |name: &str| row.json.get(name)?.as_str().map(str::to_owned);
                 Some((text("process")?, text("alias")?))
             }
-            Screen::Redundancy | Screen::Stable => {
-                let alias = if self.screen == Screen::Stable {
-                    super::stable::chosen(self).map(|(alias, _)| alias)?
-                } else {
-                    self.shown_alias()?
+            Screen::Redundancy | Screen::Relay | Screen::Stable => {
+                let alias = match self.screen {
+                    Screen::Stable => super::stable::chosen(self)?.0,
+                    Screen::Relay => super::relay::shown_alias(self)?,
+                    _ => self.shown_alias()?,
                 };
                 let process = self.world().aliases.get(&alias)?.in_service()?.process.clone();
                 Some((process, alias))
@@ -439,7 +369,9 @@ impl App {
             Some(member) => {
                 let life = self.world().processes.get(&member.process).map(|process| process.life);
                 match life {
-                    Some(crate::world::Life::Hung) => Owner::Hangs(member.process.clone()),
+                    Some(crate::world::Life::Hung | crate::world::Life::Paused) => {
+                        Owner::Hangs(member.process.clone())
+                    }
                     Some(crate::world::Life::Dead) => Owner::Dead,
                     _ => Owner::Serves(member.process.clone()),
                 }

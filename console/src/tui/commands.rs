@@ -1,7 +1,8 @@
 //! The one table of commands. Keys, footer, `?` help, `:` palette and the key reference in `docs/` are made of it.
 
-use super::app::{App, Link, Pane, Screen};
-use super::popup::Popup;
+use super::app::Screen;
+
+pub(crate) use super::available::{available, footer, may_act, may_ask};
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +43,12 @@ pub(crate) enum Id {
     Resolve,
     ResolveReply,
     ResolveRerun,
+    ResolveRollBack,
     ResolveFail,
+    Policy,
+    PolicyForward,
+    PolicySubstitute,
+    PolicyBack,
     Chart,
     Fold,
     BusyLanes,
@@ -145,7 +151,7 @@ impl Command {
 }
 
 use Chapter::{Acting, Console, Looking, Screens, Time};
-use Screen::{Cluster, Demos, Log, Redundancy, Sequence, Stable};
+use Screen::{Cluster, Demos, Log, Redundancy, Relay, Sequence, Stable};
 
 /// All commands.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -171,6 +177,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .chapter(Screens),
     command(
+        Id::Go(Relay),
+        &["3"],
+        "Relay",
+        "The transactions of a relay: what was called on behalf of which call, and why it waits.",
+    )
+    .chapter(Screens),
+    command(
         Id::Go(Sequence),
         &["4"],
         "Sequence",
@@ -191,7 +204,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(6),
     command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.")
         .chapter(Looking)
-        .on(&[Cluster, Redundancy, Stable, Log, Demos])
+        .on(&[Cluster, Redundancy, Relay, Stable, Log, Demos])
         .footer(7),
     command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
         .chapter(Looking)
@@ -199,7 +212,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         .footer(5),
     command(Id::Chart, &["c"], "chart", "Follows the call of the chosen row through all processes.")
         .chapter(Looking)
-        .on(&[Cluster, Redundancy, Log, Sequence])
+        .on(&[Cluster, Redundancy, Relay, Log, Sequence])
         .footer(3),
     command(
         Id::Fold,
@@ -221,11 +234,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(5),
     command(Id::NextAlias, &["]"], "next alias", "Shows the next alias.")
         .chapter(Looking)
-        .on(&[Redundancy])
+        .on(&[Redundancy, Relay])
         .footer(4),
     command(Id::PreviousAlias, &["["], "previous alias", "Shows the previous alias.")
         .chapter(Looking)
-        .on(&[Redundancy]),
+        .on(&[Redundancy, Relay]),
     command(
         Id::Check,
         &["i"],
@@ -274,7 +287,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::MarkForward, &[">"], "next defect", "On to the next defect or takeover.").chapter(Time),
     command(Id::Act, &["x"], "act", "What can be done to the chosen process.")
         .chapter(Acting)
-        .on(&[Cluster, Redundancy, Stable])
+        .on(&[Cluster, Redundancy, Relay, Stable])
         .footer(2),
     command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
         .chapter(Acting),
@@ -287,28 +300,64 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Restart, &["x t"], "restart", "Ends the chosen process in good order and starts it again.")
         .chapter(Acting),
     command(Id::AddBackup, &["x b"], "add a backup", "Adds a member to the alias.").chapter(Acting),
-    command(
-        Id::Undo,
-        &["u"],
-        "undo",
-        "Takes back the last thing that can be: resumes the process hung last.",
-    )
-    .chapter(Acting),
+    command(Id::Undo, &["u"], "undo", "Takes back the last thing that can be: a hang, a change of policy.")
+        .chapter(Acting),
     command(Id::HealAll, &["U"], "heal all", "Resumes every process that hangs by an injected defect.")
         .chapter(Acting),
-    command(Id::Resolve, &["r"], "resolve", "Decides about the chosen call in doubt.")
+    command(
+        Id::Resolve,
+        &["r"],
+        "resolve",
+        "Decides about the chosen call in doubt, or about a transaction.",
+    )
+    .chapter(Acting)
+    .on(&[Redundancy, Relay])
+    .footer(3),
+    command(Id::ResolveReply, &["r r"], "resolve: reply", "Registers a reply for the call.")
         .chapter(Acting)
-        .on(&[Redundancy])
+        .on(&[Redundancy, Relay]),
+    command(
+        Id::ResolveRerun,
+        &["r e"],
+        "resolve: rerun",
+        "Executes the request again; a relay, over its journal.",
+    )
+    .chapter(Acting)
+    .on(&[Redundancy, Relay]),
+    command(
+        Id::ResolveRollBack,
+        &["r b"],
+        "resolve: roll back",
+        "Cancels a transaction: what a relay called is undone.",
+    )
+    .chapter(Acting)
+    .on(&[Redundancy, Relay]),
+    command(Id::ResolveFail, &["r f"], "resolve: fail", "Registers a failure for the call.")
+        .chapter(Acting)
+        .on(&[Redundancy, Relay]),
+    command(Id::Policy, &["p"], "policy", "Changes what a takeover does with the chosen transaction.")
+        .chapter(Acting)
+        .on(&[Relay])
         .footer(3),
-    command(Id::ResolveReply, &["r r"], "resolve: reply", "Registers a reply for the call in doubt.")
+    command(
+        Id::PolicyForward,
+        &["p f"],
+        "policy: roll forward",
+        "At a takeover, unanswered calls are sent again.",
+    )
+    .chapter(Acting)
+    .on(&[Relay]),
+    command(
+        Id::PolicySubstitute,
+        &["p s"],
+        "policy: substitute",
+        "At a takeover, the service may replace unanswered calls.",
+    )
+    .chapter(Acting)
+    .on(&[Relay]),
+    command(Id::PolicyBack, &["p b"], "policy: roll back", "At a takeover, all that was called is undone.")
         .chapter(Acting)
-        .on(&[Redundancy]),
-    command(Id::ResolveRerun, &["r e"], "resolve: rerun", "Executes the request of the call in doubt again.")
-        .chapter(Acting)
-        .on(&[Redundancy]),
-    command(Id::ResolveFail, &["r f"], "resolve: fail", "Registers a failure for the call in doubt.")
-        .chapter(Acting)
-        .on(&[Redundancy]),
+        .on(&[Relay]),
     command(Id::TourStep, &["n"], "next step", "Does the next step of the tour.").chapter(Acting).footer(2),
     command(Id::TourEnd, &["N"], "end the tour", "Ends the tour; the cluster stays.").chapter(Acting),
     command(Id::Palette, &[":"], "palette", "Finds any command by a few letters of its name.")
@@ -342,144 +391,6 @@ pub(crate) fn find(id: Id) -> &'static Command {
 #[must_use]
 pub(crate) fn by_key(key: &str, screen: Screen) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.is_on(screen) && command.keys.contains(&key))
-}
-
-/// Whether a command can be done now; if not, why not.
-pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
-    let command = find(id);
-    if !command.is_on(app.screen) {
-        let names: Vec<String> =
-            command.screens.iter().map(|screen| format!("{} {}", screen.number(), screen.name())).collect();
-        return Err(format!("only on screen {}", names.join(", ")));
-    }
-    match id {
-        Id::Act => target(app).map(|_| ()),
-        Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => {
-            acts(app, id)
-        }
-        Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
-        Id::HealAll if app.history.live().active_defects().next().is_none() => Err("nothing hangs".into()),
-        Id::Undo | Id::HealAll => may_act(app),
-        Id::Resolve | Id::ResolveReply | Id::ResolveRerun | Id::ResolveFail => {
-            may_act(app)?;
-            super::redundancy::chosen_in_doubt(app).map(|_| ())
-        }
-        Id::TourStep => super::tour::can_step(app),
-        Id::TourEnd if app.tour.is_none() => Err("no tour is being taken".into()),
-        Id::StepBack | Id::MarkBack | Id::Pause if app.history.newest().is_none() => {
-            Err("nothing has happened yet".into())
-        }
-        Id::StepForward | Id::MarkForward if app.past.is_none() => Err("this is live".into()),
-        Id::Check => super::stable::can_check(app),
-        Id::Go(Cluster | Redundancy | Sequence | Stable)
-            if app.link == Link::None && app.history.newest().is_none() =>
-        {
-            Err("no cluster yet: spawn a demo with Enter".into())
-        }
-        Id::CopyCell | Id::CopyRow => {
-            let pane = app.pane();
-            app.place(pane, &app.table(pane)).map(|_| ()).ok_or_else(|| "no row is chosen".into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether orders may be given at all.
-pub(super) fn may_act(app: &App) -> Result<(), String> {
-    if app.read_only {
-        return Err("this console is read-only".into());
-    }
-    if app.past.is_some() {
-        return Err("this is the past: Space goes back to live".into());
-    }
-    may_ask(app)
-}
-
-/// Whether the FTM can be asked at all.
-pub(super) fn may_ask(app: &App) -> Result<(), String> {
-    match &app.link {
-        Link::Up { reached: true, .. } => Ok(()),
-        Link::Up { .. } => Err("the FTM is not reached; it is being started again".into()),
-        Link::Starting(name) => Err(format!("{name} is being started")),
-        Link::Gone(reason) => Err(format!("the cluster is gone: {reason}")),
-        Link::None => Err("no cluster yet: spawn a demo on screen 8".into()),
-    }
-}
-
-fn target(app: &App) -> Result<(String, String), String> {
-    may_act(app)?;
-    app.target().ok_or_else(|| "no process is chosen: choose one on screen 1".to_owned())
-}
-
-fn acts(app: &App, id: Id) -> Result<(), String> {
-    let (process, _) = target(app)?;
-    if id == Id::AddBackup {
-        return Ok(());
-    }
-    let world = app.history.live();
-    let injected = world.active_defects().any(|defect| defect.hung_process() == Some(process.as_str()));
-    let alive = world.processes.get(&process).is_some_and(|it| it.life != crate::world::Life::Dead);
-    match id {
-        Id::Restart => Ok(()),
-        _ if !alive => Err(format!("{process} is dead")),
-        Id::Resume if !injected => Err(format!("{process} does not hang by an injected defect")),
-        Id::Hang | Id::HangFor if injected => Err(format!("{process} hangs already")),
-        _ => Ok(()),
-    }
-}
-
-/// The commands of the footer for what is on top now, in order.
-#[must_use]
-pub(crate) fn footer(app: &App) -> Vec<(&'static str, &'static str)> {
-    if let Some(popup) = app.popups.last() {
-        return popup_footer(popup);
-    }
-    let mut commands: Vec<&Command> = COMMANDS
-        .iter()
-        .filter(|command| command.footer > 0 && command.is_on(app.screen))
-        .filter(|command| {
-            !matches!(command.id, Id::TourStep | Id::Resolve) || available(app, command.id).is_ok()
-        })
-        .collect();
-    commands.sort_by_key(|command| command.footer);
-    let shown = commands.into_iter().map(|command| {
-        let name = match command.id {
-            Id::Enter => enter_does(app),
-            Id::Pause if app.past.is_some() => "live",
-            Id::Follow if app.follow => "stop following",
-            _ => command.name,
-        };
-        (command.keys[0], name)
-    });
-    shown.collect()
-}
-
-/// What `Enter` does here, in one or two words.
-fn enter_does(app: &App) -> &'static str {
-    match app.pane() {
-        Pane::Aliases => "its table",
-        Pane::Sequence => "go there",
-        Pane::LastEvents | Pane::Log if super::sequence::chosen_call(app).is_ok() => "chart",
-        Pane::LastEvents | Pane::Log | Pane::Redundancy => "details",
-        Pane::Areas => "records",
-        Pane::Records => "value",
-        Pane::Demos => "spawn",
-        Pane::Steps => "text",
-    }
-}
-
-fn popup_footer(popup: &Popup) -> Vec<(&'static str, &'static str)> {
-    match popup {
-        Popup::Filter { .. } => vec![("enter", "keep"), ("esc", "drop")],
-        Popup::Detail { .. } => vec![("j k", "scroll"), ("y", "copy"), ("esc", "close")],
-        Popup::Confirm(confirm) if confirm.typed.is_some() => vec![("enter", "do it"), ("esc", "cancel")],
-        Popup::Confirm(_) => vec![("tab", "choose"), ("enter", "do it"), ("esc", "cancel")],
-        Popup::Ask { .. } => vec![("enter", "do it"), ("esc", "cancel")],
-        Popup::Menu { .. } => vec![("j k", "choose"), ("enter", "do it"), ("esc", "close")],
-        Popup::Palette { .. } | Popup::Help { .. } => {
-            vec![("type", "search"), ("up down", "choose"), ("enter", "run"), ("esc", "close")]
-        }
-    }
 }
 
 /// The key reference of the documentation.

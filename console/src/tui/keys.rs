@@ -116,6 +116,12 @@ fn choose(app: &mut App, menu: Popup, command: Id, disabled: Option<String>) -> 
         app.popups.push(menu);
         return Vec::new();
     }
+    if let Popup::Menu { call: Some(call), .. } = &menu
+        && super::resolve::subject(app).map_or(true, |subject| subject.call != *call)
+    {
+        app.tell(crate::world::Tone::Warn, format!("{call} is not in the table any more"));
+        return Vec::new();
+    }
     perform(app, command)
 }
 
@@ -215,6 +221,7 @@ pub(crate) fn move_about(app: &mut App, id: Id) {
     }
     match pane {
         Pane::Areas => app.look_mut(Pane::Records).chosen = None,
+        Pane::Relays => app.look_mut(Pane::Journal).chosen = None,
         Pane::Demos => app.look_mut(Pane::Steps).chosen = None,
         _ => {}
     }

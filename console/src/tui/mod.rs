@@ -3,6 +3,7 @@
 mod act;
 mod app;
 mod at_rest;
+mod available;
 mod backend;
 mod commands;
 mod export;
@@ -13,7 +14,10 @@ mod panes;
 mod pointer;
 mod popup;
 mod redundancy;
+mod relay;
+mod resolve;
 mod run;
+mod screen;
 mod sequence;
 mod stable;
 mod table;

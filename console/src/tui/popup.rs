@@ -14,6 +14,9 @@ pub(crate) enum Popup {
     Menu {
         /// What it is about.
         title: String,
+        /// The call that is chosen in it, if it is about one: should that vanish from its table while the menu is open,
+        /// nothing must be done to the one that takes its place.
+        call: Option<String>,
         /// The choices.
         items: Vec<Item>,
         /// The chosen one.

@@ -274,6 +274,7 @@ pub(crate) fn title(app: &App) -> String {
     };
     let alias = match app.screen {
         Screen::Redundancy => app.shown_alias().map_or_else(String::new, |alias| format!("/{alias}")),
+        Screen::Relay => super::relay::shown_alias(app).map_or_else(String::new, |alias| format!("/{alias}")),
         Screen::Sequence => app.chart.follow.as_ref().map_or_else(String::new, |call| format!("/{call}")),
         _ => String::new(),
     };

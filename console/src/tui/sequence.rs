@@ -57,7 +57,7 @@ pub(crate) fn chosen_call(app: &App) -> Result<String, String> {
     let table = app.table(pane);
     let row = app.place(pane, &table).and_then(|place| table.rows.get(place)).ok_or("no row is chosen")?;
     let call = match pane {
-        Pane::Redundancy => Some(row.key.clone()),
+        Pane::Redundancy | Pane::Relays | Pane::Journal => Some(row.key.clone()),
         Pane::Sequence => row.json["call"].as_str().map(str::to_owned),
         Pane::Log | Pane::LastEvents => serde_json::from_value(row.json.clone())
             .ok()

@@ -2,7 +2,7 @@
 
 use palib::control::{Answer, OperatorAnswer, OperatorRequest, Query};
 
-use super::app::{App, Owner, Pane, Purpose, Reading, Readings};
+use super::app::{App, Owner, Pane, Purpose, Readings};
 use super::msg::{Cmd, inner};
 
 /// Records asked for at once.
@@ -116,13 +116,11 @@ pub(crate) fn area_answered(
     answer: Result<OperatorAnswer, String>,
 ) {
     let unix_ms = app.history.live().last_unix_ms;
-    let readings = app.areas.entry(alias).or_default();
-    readings.asked = false;
-    match inner(answer) {
-        Ok(Answer::Area(what)) => readings.keep(Reading { unix_ms, what, at_rest }),
-        Ok(_) => readings.failure = Some("an answer to another question came".into()),
-        Err(failure) => readings.failure = Some(failure),
-    }
+    let area = inner(answer).map(|answer| match answer {
+        Answer::Area(area) => Some(area),
+        _ => None,
+    });
+    app.areas.entry(alias).or_default().answered(unix_ms, at_rest, area);
 }
 
 /// Keeps an answer with records.
@@ -133,15 +131,11 @@ pub(crate) fn records_answered(
     answer: Result<OperatorAnswer, String>,
 ) {
     let unix_ms = app.history.live().last_unix_ms;
-    let readings = app.records.entry(of).or_default();
-    readings.asked = false;
-    match inner(answer) {
-        Ok(Answer::Browse(page)) => {
-            readings.keep(Reading { unix_ms, what: (page.rows, page.next.is_some()), at_rest })
-        }
-        Ok(_) => readings.failure = Some("an answer to another question came".into()),
-        Err(failure) => readings.failure = Some(failure),
-    }
+    let page = inner(answer).map(|answer| match answer {
+        Answer::Browse(page) => Some((page.rows, page.next.is_some())),
+        _ => None,
+    });
+    app.records.entry(of).or_default().answered(unix_ms, at_rest, page);
 }
 
 /// Whether the chosen area can be checked now.

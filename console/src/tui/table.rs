@@ -48,16 +48,40 @@ pub(crate) struct Cell {
     pub text: String,
     /// What it means.
     pub tone: Tone,
+    /// The parts of the text that mean something each, if it has such; together they are the text.
+    pub parts: Vec<(Tone, String)>,
+    /// What it is sorted by, where its text would be sorted wrongly (a duration with its units).
+    pub order: Option<u64>,
 }
 
 /// A cell without a meaning of its own.
 pub(crate) fn plain(text: impl Into<String>) -> Cell {
-    Cell { text: text.into(), tone: Tone::Plain }
+    toned(Tone::Plain, text)
 }
 
 /// A cell that means something.
 pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Cell {
-    Cell { text: text.into(), tone }
+    Cell { text: text.into(), tone, parts: Vec::new(), order: None }
+}
+
+/// A cell whose parts mean something each.
+pub(crate) fn strip(parts: Vec<(Tone, String)>) -> Cell {
+    let text = parts.iter().map(|(_, text)| text.as_str()).collect();
+    Cell { text, tone: Tone::Plain, parts, order: None }
+}
+
+impl Cell {
+    /// Is sorted by this number instead of by its text.
+    pub(crate) fn by(self, order: u64) -> Cell {
+        Cell { order: Some(order), ..self }
+    }
+
+    fn compare(&self, other: &Cell) -> Ordering {
+        match (self.order, other.order) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => natural(&self.text, &other.text),
+        }
+    }
 }
 
 /// A row.
@@ -117,7 +141,7 @@ impl Table {
         }
         if let Some((column, down)) = look.sort.filter(|(column, _)| *column < self.columns.len()) {
             self.rows.sort_by(|a, b| {
-                let order = natural(&a.cells[column].text, &b.cells[column].text);
+                let order = a.cells[column].compare(&b.cells[column]);
                 b.first.cmp(&a.first).then(if down { order.reverse() } else { order })
             });
         }

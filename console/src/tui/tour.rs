@@ -3,7 +3,7 @@
 use palib::control::{OperatorRequest, Query};
 
 use crate::cluster::{Action, ClusterFile, TourStep};
-use crate::defect::Injury;
+use crate::run::inject;
 use crate::world::World;
 
 use super::app::{App, Link, Purpose};
@@ -115,25 +115,13 @@ pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
 
 /// The orders that an action of a tour stands for.
 fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
-    let process = |target: &str| target.to_owned();
     let requests = match action {
-        Action::Defect(defect) => match &defect.injury {
-            Injury::Kill(target) => vec![OperatorRequest::Kill { process: process(&target.0) }],
-            Injury::Exit(target) => vec![OperatorRequest::Exit { process: process(&target.0) }],
-            Injury::Hang { target, span } => {
-                let for_ms = span.map(|span| span.as_millis() as u64);
-                vec![OperatorRequest::Hang { process: process(&target.0), for_ms }]
-            }
-            // A cluster file with any other defect is refused when it is read.
-            Injury::KillAt { .. } | Injury::Link { .. } | Injury::Disk { .. } => Vec::new(),
-        },
-        Action::Resume(name) => vec![OperatorRequest::Resume { process: process(name) }],
-        Action::Restart(name) => vec![OperatorRequest::Restart { process: process(name) }],
+        // A cluster file with a defect that can't be done is refused when it is read.
+        Action::Defect(defect) => inject::request(&defect.injury).into_iter().collect(),
+        Action::Resume(name) => vec![OperatorRequest::Resume { process: name.clone() }],
+        Action::Restart(name) => vec![OperatorRequest::Restart { process: name.clone() }],
         Action::AddBackup(alias) => vec![OperatorRequest::AddBackup { alias: alias.clone() }],
-        Action::Heal => {
-            let hung = app.history.live().active_defects().filter_map(|defect| defect.hung_process());
-            hung.map(|name| OperatorRequest::Resume { process: process(name) }).collect()
-        }
+        Action::Heal => app.history.live().active_defects().filter_map(|defect| defect.remedy()).collect(),
         Action::Tell { alias, command } => {
             let query = Query::Service { alias: alias.clone(), command: command.clone() };
             vec![OperatorRequest::Query { alias: alias.clone(), query }]

@@ -8,7 +8,7 @@ use crate::world::{History, Tone, is_measurement};
 use super::app::{App, Link, Pane, Past, Purpose, Screen};
 use super::commands::{self, Id};
 use super::msg::{Cmd, Msg};
-use super::{act, keys, pointer, redundancy, sequence, stable, tour};
+use super::{act, keys, pointer, redundancy, relay, sequence, stable, tour};
 
 /// Changes the state by what happened, and says what is to be done.
 pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
@@ -79,6 +79,7 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
 fn refresh(app: &mut App) -> Vec<Cmd> {
     match app.screen {
         Screen::Redundancy => redundancy::refresh(app),
+        Screen::Relay => relay::refresh(app),
         Screen::Stable => stable::refresh(app),
         _ => Vec::new(),
     }
@@ -87,7 +88,8 @@ fn refresh(app: &mut App) -> Vec<Cmd> {
 /// Whether time must pass for something: only then are ticks sent.
 #[must_use]
 pub(crate) fn wants_ticks(app: &App) -> bool {
-    let polls = matches!(app.screen, Screen::Redundancy | Screen::Stable) && app.past.is_none();
+    let reads = matches!(app.screen, Screen::Redundancy | Screen::Relay | Screen::Stable);
+    let polls = reads && app.past.is_none();
     polls || app.tour.as_ref().is_some_and(|tour| tour.running.is_some())
 }
 
@@ -148,8 +150,10 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             app.chart.busy_only = !app.chart.busy_only;
             Vec::new()
         }
-        Id::NextAlias => redundancy::turn(app, 1),
-        Id::PreviousAlias => redundancy::turn(app, -1),
+        Id::NextAlias | Id::PreviousAlias => {
+            let by = if id == Id::NextAlias { 1 } else { -1 };
+            if app.screen == Screen::Relay { relay::turn(app, by) } else { redundancy::turn(app, by) }
+        }
         Id::Pause | Id::StepBack | Id::StepForward | Id::MarkBack | Id::MarkForward => {
             travel(app, id);
             refresh(app)
@@ -183,8 +187,8 @@ pub(crate) fn back(app: &mut App) -> bool {
         app.look_mut(pane).filter.clear();
         return true;
     }
-    if app.screen == Screen::Stable && app.pane() == Pane::Records {
-        app.focus.insert(Screen::Stable, 0);
+    if matches!(pane, Pane::Records | Pane::Journal) {
+        app.focus.insert(app.screen, 0);
         return true;
     }
     let let_go = app.screen == Screen::Sequence && sequence::let_go(app);
@@ -224,6 +228,7 @@ fn attached(app: &mut App, cluster: String, owned: bool) -> Vec<Cmd> {
     app.history = History::default();
     app.past = None;
     app.redundancy.clear();
+    app.relays.clear();
     app.areas.clear();
     app.records.clear();
     app.awaited.clear();
@@ -249,6 +254,7 @@ fn answered(app: &mut App, ticket: u64, answer: Result<OperatorAnswer, String>) 
             }
         }
         Purpose::Redundancy(alias) => redundancy::answered(app, alias, answer),
+        Purpose::Relays(alias) => relay::answered(app, alias, answer),
         Purpose::Area { alias, at_rest } => stable::area_answered(app, alias, at_rest, answer),
         Purpose::Records { alias, table, at_rest } => {
             stable::records_answered(app, (alias, table), at_rest, answer);

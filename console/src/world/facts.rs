@@ -2,7 +2,7 @@
 
 use palib::control::{AliasStats, MemberState};
 
-use super::World;
+use super::{Role, Turns, World};
 use crate::cluster::{Facts, Measure};
 
 impl Facts for World {
@@ -24,6 +24,16 @@ impl Facts for World {
             Measure::InDoubt => self.in_doubt.values().filter(|of| is_of(of)).count() as u64,
             Measure::Takeovers => takeovers().filter(|takeover| takeover.in_service).count() as u64,
             Measure::Incarnation => aliases().map(|row| row.incarnation).sum(),
+            Measure::Transactions => self.active_stats(alias).map(|stats| u64::from(stats.relays)).sum(),
+            Measure::Stuck => self.active_stats(alias).map(|stats| u64::from(stats.relays_stuck)).sum(),
+            Measure::Retained => self.active_stats(alias).map(|stats| u64::from(stats.relays_retained)).sum(),
+            Measure::Undone => {
+                self.active_stats(alias).filter_map(|stats| stats.counters.get("undone")).sum()
+            }
+            Measure::RolledForward | Measure::RolledBack | Measure::Substituted => {
+                let of = self.turns.iter().filter(|(of, _)| is_of(of));
+                of.map(|(_, turns)| turned(measure, *turns)).sum()
+            }
             Measure::Members => {
                 let members = aliases().flat_map(|row| &row.members);
                 let live =
@@ -65,9 +75,37 @@ impl World {
         })
     }
 
+    /// Whether an alias calls others on behalf of calls: it plays that part, or has transactions open.
+    #[must_use]
+    pub fn is_relay(&self, alias: &str) -> bool {
+        let mut stats = self.active_stats(Some(alias));
+        self.role(alias) == Role::Relay || stats.any(|stats| stats.relays > 0 || stats.relays_retained > 0)
+    }
+
+    /// How many calls go on only when an operator decides: those in doubt, and transactions of relays. A relay's call
+    /// in doubt is a transaction too, and counts once.
+    #[must_use]
+    pub fn needs_operator(&self) -> u64 {
+        self.active_stats(None).map(|stats| u64::from(stats.in_doubt.max(stats.relays_stuck))).sum()
+    }
+
+    /// When the last measurement was made, on the machine's monotonic clock, in nanoseconds; 0 before the first.
+    #[must_use]
+    pub fn measured_ns(&self) -> u64 {
+        self.processes.values().map(|process| process.stats.at_ns).max().unwrap_or(0)
+    }
+
     fn all_stats<'a>(&'a self, alias: Option<&'a str>) -> impl Iterator<Item = &'a AliasStats> {
         let stats = self.processes.values().flat_map(|process| &process.stats.aliases);
         stats.filter(move |stats| alias.is_none_or(|alias| alias == stats.alias))
+    }
+}
+
+fn turned(measure: Measure, turns: Turns) -> u64 {
+    match measure {
+        Measure::RolledForward => turns.forward,
+        Measure::RolledBack => turns.back,
+        _ => turns.substituted,
     }
 }
 

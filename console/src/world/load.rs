@@ -63,7 +63,7 @@ impl Load {
             let member = self.members.entry((alias.alias.clone(), process.to_owned())).or_default();
             member.in_service = alias.in_service;
             let calls = issued(&alias.counters).unwrap_or(alias.received);
-            for target in alias.counters.keys().filter_map(|name| name.strip_prefix("issued:")) {
+            for target in alias.counters.keys().filter_map(|name| called(name)).flat_map(|it| it.split('|')) {
                 if !self.edges.contains(&(alias.alias.clone(), target.to_owned())) {
                     self.edges.insert((alias.alias.clone(), target.to_owned()));
                 }
@@ -125,6 +125,11 @@ impl Load {
             _ => Role::Server,
         }
     }
+}
+
+/// The target that a counter is about: of a caller's, or of a relay's that may have called one of several.
+fn called(counter: &str) -> Option<&str> {
+    counter.strip_prefix("issued:").or_else(|| counter.strip_prefix("each:"))
 }
 
 /// Calls issued over all targets, from a caller that counts them.

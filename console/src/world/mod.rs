@@ -3,9 +3,11 @@
 //! [`World::apply`] is the whole of it. It knows no terminal and no network, so the same fold stands behind the
 //! screens, behind `palib run`'s verdict, and behind a look into the past ([`History`]).
 
+mod defects;
 mod facts;
 mod history;
 mod load;
+mod turns;
 mod verdict;
 mod words;
 
@@ -18,8 +20,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use palib::control::{AliasRow, Event, MemberState, NodeStats, TakeoverTiming, What};
 
+pub use defects::{DefectState, DefectView};
 pub use history::{History, Moment};
 pub use load::{Edge, Role};
+pub use turns::Turns;
+pub(crate) use verdict::groups;
 pub use verdict::{AliasVerdict, Verdict};
 pub use words::{Tone, Words, clock, describe, duration_us};
 
@@ -58,6 +63,8 @@ pub struct World {
     pub takeovers: VecDeque<TakeoverView>,
     /// The calls in doubt and the alias each was sent to.
     pub in_doubt: BTreeMap<String, String>,
+    /// What became of transactions of relays, by their alias.
+    pub turns: BTreeMap<String, Turns>,
     /// Who stops the cluster, once somebody does.
     pub stopping: Option<String>,
     load: Load,
@@ -104,36 +111,10 @@ pub enum Life {
     Up,
     /// It missed its heartbeats.
     Hung,
+    /// It waits at a defect point.
+    Paused,
     /// Gone.
     Dead,
-}
-
-/// A line of the ledger of defects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefectView {
-    /// Its id, such as `K1`.
-    pub id: String,
-    /// What, in the language of defects.
-    pub spec: String,
-    /// When, in milliseconds of Unix time.
-    pub at_unix_ms: u64,
-    /// When it was over, in milliseconds of Unix time; none while it lasts.
-    pub healed_unix_ms: Option<u64>,
-}
-
-impl DefectView {
-    /// Whether this defect is of the kind that lasts (a hang), and still does. A kill is over when it has happened.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.healed_unix_ms.is_none() && self.hung_process().is_some()
-    }
-
-    /// The process this defect hangs, if it is a hang.
-    #[must_use]
-    pub fn hung_process(&self) -> Option<&str> {
-        let mut words = self.spec.split_whitespace();
-        (words.next() == Some("hang")).then(|| words.next()).flatten()
-    }
 }
 
 /// A takeover from its beginning to its first answer.
@@ -178,6 +159,7 @@ impl World {
         self.apply_process(event);
         self.apply_alias(event);
         self.apply_call(event);
+        turns::apply(&mut self.turns, &event.what);
     }
 
     /// Takes over rows the FTM told on request. For the start only: events that are not kept any more cannot tell
@@ -221,7 +203,7 @@ impl World {
 
     /// Defects that last: armed or active ones.
     pub fn active_defects(&self) -> impl Iterator<Item = &DefectView> {
-        self.defects.iter().filter(|defect| defect.is_active())
+        self.defects.iter().filter(|defect| defect.lasts())
     }
 
     /// The newest takeover of an alias.
@@ -280,24 +262,27 @@ impl World {
                 let process = self.process(name);
                 process.set(Life::Dead, at, how);
                 process.pid = None;
-                self.heal_hangs_of(name, at);
+                defects::heal_hangs_of(&mut self.defects, name, at);
             }
             What::Hung { name, silent_ms } => {
                 let why = format!("silent for {silent_ms} ms");
                 self.process(name).set(Life::Hung, at, &why);
             }
             What::Heard { name } => self.process(name).set(Life::Up, at, "heard again"),
-            What::Defect { id, spec } => push_bounded(
-                &mut self.defects,
-                DefectView { id: id.clone(), spec: spec.clone(), at_unix_ms: at, healed_unix_ms: None },
-            ),
-            What::Healed { id } => {
-                if let Some(defect) = self.defects.iter_mut().rev().find(|defect| defect.id == *id) {
-                    defect.healed_unix_ms = Some(at);
-                }
+            What::Paused { name, point, id } => {
+                self.process(name).set(Life::Paused, at, &format!("paused at {point} ({id})"));
+                self.apply_defect(at, &event.what);
             }
             What::Stopping { by } => self.stopping = Some(by.clone()),
-            _ => {}
+            what => self.apply_defect(at, what),
+        }
+    }
+
+    fn apply_defect(&mut self, at_unix_ms: u64, what: &What) {
+        if let Some(process) = defects::apply(&mut self.defects, at_unix_ms, what)
+            && self.process(&process).life == Life::Paused
+        {
+            self.process(&process).set(Life::Up, at_unix_ms, "goes on");
         }
     }
 
@@ -355,6 +340,7 @@ impl World {
             }
             What::Resent { call, target, .. } => self.load.seen_calling(call, target),
             What::RedundancyFound { call, alias, .. } => self.load.seen_calling(call, alias),
+            What::Relayed { downstream, target, .. } => self.load.seen_calling(downstream, target),
             _ => {}
         }
     }
@@ -385,15 +371,6 @@ impl World {
             .into_iter()
             .find(|takeover| takeover.alias == alias && takeover.incarnation == incarnation)
     }
-
-    /// A hang ends with its process: there is nothing left to resume.
-    fn heal_hangs_of(&mut self, process: &str, at_unix_ms: u64) {
-        for defect in &mut self.defects {
-            if defect.healed_unix_ms.is_none() && defect.hung_process() == Some(process) {
-                defect.healed_unix_ms = Some(at_unix_ms);
-            }
-        }
-    }
 }
 
 impl ProcessView {
@@ -422,6 +399,9 @@ pub fn is_step(what: &What) -> bool {
             | What::Stable { .. }
             | What::Answered { .. }
             | What::Call { .. }
+            | What::Relayed { .. }
+            | What::RelayAnswered { .. }
+            | What::RelayCompleted { .. }
     )
 }
 

@@ -1,4 +1,4 @@
-use palib::control::What;
+use palib::control::{OperatorRequest, What};
 use proptest::prelude::*;
 
 use super::stage::{Stage, counter_row};
@@ -52,6 +52,42 @@ fn a_hang_stays_in_the_ledger_until_it_is_healed_or_its_process_dies() {
     assert_eq!(fold(&healed).active_defects().count(), 0);
     stage.say("ftm", What::Exited { name: "counter-1".into(), pid: 1, how: "SIGKILL".into(), ordered: true });
     assert_eq!(fold(&stage).active_defects().count(), 0);
+}
+
+#[test]
+fn an_armed_point_counts_until_it_has_fired_or_was_disarmed() {
+    let mut stage = Stage::counter();
+    let spec = "kill counter@after-block".to_owned();
+    stage.say("ftm", What::Armed { id: "P1".into(), spec: spec.clone() });
+    let world = fold(&stage);
+    assert_eq!((world.active_defects().count(), world.defects[0].state()), (1, DefectState::Armed));
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Disarm { id: "P1".into() }));
+    let mut disarmed = stage.clone();
+    disarmed.say("ftm", What::Disarmed { id: "P1".into() });
+    assert_eq!(fold(&disarmed).defects[0].state(), DefectState::Healed);
+    stage.say("ftm", What::Defect { id: "P1".into(), spec });
+    let world = fold(&stage);
+    assert_eq!((world.defects.len(), world.defects[0].state()), (1, DefectState::Fired));
+    assert_eq!(world.active_defects().count(), 0);
+}
+
+#[test]
+fn who_waits_at_a_point_can_be_let_go_on_and_is_up_again() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Armed { id: "P1".into(), spec: "pause counter@after-commit".into() });
+    stage
+        .say("ftm", What::Paused { name: "counter-1".into(), point: "after-commit".into(), id: "P1".into() });
+    let world = fold(&stage);
+    assert_eq!(world.defects[0].state(), DefectState::Active);
+    assert_eq!(world.processes["counter-1"].life, Life::Paused);
+    assert_eq!(world.processes["counter-1"].why, "paused at after-commit (P1)");
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Resume { process: "counter-1".into() }));
+    stage.say("ftm", What::Healed { id: "P1".into() });
+    let world = fold(&stage);
+    assert_eq!(
+        (world.defects[0].state(), world.processes["counter-1"].life),
+        (DefectState::Healed, Life::Up)
+    );
 }
 
 #[test]
@@ -201,4 +237,143 @@ proptest! {
         }
         prop_assert!(fold(&stage).verdict().is_clean());
     }
+}
+
+/// What is told of a relay between caller and counter.
+enum Told {
+    Caller(u64, u64),
+    /// Its effects, what it acknowledges for them, and calls of operators.
+    Relay(u64, u64, u64),
+    /// Effects, and how many of them are undone.
+    Counter(u64, u64),
+}
+
+fn behind_a_relay(told: &[Told]) -> Verdict {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Alias { row: relay_row() });
+    for told in told {
+        stage.wait(50);
+        match *told {
+            Told::Caller(issued, acked) => {
+                let counters = [("issued:relay", issued), ("acked:relay", acked)];
+                stage.measure("caller-1", "caller", &counters)
+            }
+            Told::Relay(effects, acked, operators) => {
+                let counters = [
+                    ("effects", effects),
+                    ("each:counter", 1),
+                    ("acked:counter", acked),
+                    ("operators", operators),
+                ];
+                stage.measure("relay-1", "relay", &counters)
+            }
+            Told::Counter(effects, undone) => {
+                let counters = [("effects", effects), ("undone", undone)];
+                stage.measure("counter-1", "counter", &counters)
+            }
+        };
+    }
+    fold(&stage).verdict()
+}
+
+fn relay_row() -> AliasRow {
+    let mut row = counter_row(1, false);
+    row.alias = "relay".into();
+    row.kind = "relay".into();
+    row.alias_id = 3;
+    for member in &mut row.members {
+        member.process = member.process.replace("counter", "relay");
+    }
+    row
+}
+
+#[test]
+fn calls_that_are_undone_and_done_again_are_neither_lost_nor_doubled() {
+    use Told::{Caller, Counter, Relay};
+    let verdict = behind_a_relay(&[
+        Counter(9, 4),
+        Relay(3, 3, 0),
+        Caller(5, 3),
+        Counter(12, 7),
+        Relay(5, 5, 0),
+        Caller(5, 5),
+        Counter(12, 7),
+    ]);
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.issued, verdict.acked), (5, 5), "what a relay calls is no call of its own");
+    assert_eq!(verdict.aliases["counter"].effects, 5);
+}
+
+#[test]
+fn a_call_that_a_relay_makes_twice_is_doubled() {
+    use Told::{Caller, Counter, Relay};
+    let told = [Counter(6, 0), Relay(5, 5, 0), Caller(5, 5)];
+    let verdict = behind_a_relay(&told);
+    assert_eq!((verdict.doubled, verdict.aliases["counter"].doubled), (1, 1));
+    // Had an operator called it, too, that would be its effect.
+    assert!(behind_a_relay(&[Counter(6, 0), Relay(5, 6, 1), Caller(5, 5)]).is_clean());
+}
+
+#[test]
+fn what_a_relay_acknowledges_without_an_effect_is_lost() {
+    use Told::{Caller, Counter, Relay};
+    let verdict = behind_a_relay(&[Relay(5, 5, 0), Counter(4, 0), Caller(5, 5)]);
+    assert_eq!((verdict.lost, verdict.aliases["counter"].lost, verdict.aliases["relay"].lost), (1, 1, 0));
+}
+
+#[test]
+fn targets_that_may_stand_for_one_another_are_judged_together() {
+    let targets = ["a|b".to_owned(), "c".to_owned(), "b".to_owned(), "c|d".to_owned()];
+    let names: Vec<String> = groups(targets.iter()).into_iter().map(|group| group.name).collect();
+    assert_eq!(names, ["a|b", "c|d"]);
+}
+
+/// A storm over substitutes was called doubled: main was read before an effect was undone there, and spare after it
+/// was done there instead.
+#[test]
+fn an_effect_that_moves_to_a_substitute_between_two_readings_is_not_doubled() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Alias { row: relay_row() });
+    for (name, alias_id) in [("main", 4), ("spare", 5)] {
+        let mut row = AliasRow { alias: name.into(), alias_id, ..counter_row(1, false) };
+        for member in &mut row.members {
+            member.process = member.process.replace("counter", name);
+        }
+        stage.say("ftm", What::Alias { row });
+    }
+    stage.wait(50).measure("main-1", "main", &[("effects", 3), ("undone", 0)]);
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 3), ("undone", 0)]);
+    stage.wait(50).measure(
+        "relay-1",
+        "relay",
+        &[("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)],
+    );
+    stage.wait(50).measure("caller-1", "caller", &[("issued:relay", 3), ("acked:relay", 3)]);
+    let verdict = fold(&stage).verdict();
+    assert!(verdict.is_measured() && verdict.is_clean(), "{verdict:?}");
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 4), ("undone", 0)]);
+    stage.wait(50).measure(
+        "relay-1",
+        "relay",
+        &[("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)],
+    );
+    stage.wait(50).measure("caller-1", "caller", &[("issued:relay", 3), ("acked:relay", 3)]);
+    assert_eq!(fold(&stage).verdict().doubled, 1, "one place alone can have too many");
+}
+
+#[test]
+fn what_became_of_transactions_is_counted_by_alias() {
+    use crate::cluster::{Facts as _, Measure};
+    let mut stage = Stage::counter();
+    let (call, alias) = ("caller/i1/7".to_owned(), "relay".to_owned());
+    stage.say(
+        "relay-2",
+        What::RolledForward { call: call.clone(), alias: alias.clone(), answered: 0, resent: 1 },
+    );
+    stage.say("relay-2", What::RolledBack { call, alias, then: "run again".into() });
+    let world = fold(&stage);
+    assert_eq!(world.turns["relay"], Turns { forward: 1, back: 1, substituted: 0 });
+    assert_eq!(world.measure(Measure::RolledBack, Some("relay")), 1);
+    assert_eq!(world.measure(Measure::RolledBack, Some("counter")), 0);
+    assert_eq!(world.measure(Measure::RolledForward, None), 1);
 }

@@ -67,6 +67,9 @@ fn life(what: &What) -> Option<Words> {
         What::Hung { name, silent_ms } => {
             words(Tone::Warn, "hang", name, format!("hung: silent for {silent_ms} ms"))
         }
+        What::Paused { name, point, id } => {
+            words(Tone::Injected, "pause", name, format!("waits at {point} ({id}) until it is let go on"))
+        }
         What::Heard { name } => words(Tone::Good, "hang", name, "heard again in time"),
         What::Stopping { by } => words(Tone::Warn, "stop", "cluster", format!("is being stopped by {by}")),
         _ => None,
@@ -107,6 +110,8 @@ fn service(what: &What) -> Option<Words> {
             words(Tone::Bad, "outage", alias, format!("nobody serves: {reason}"))
         }
         What::Defect { id, spec } => words(Tone::Injected, "defect", id, format!("injected: {spec}")),
+        What::Armed { id, spec } => words(Tone::Injected, "defect", id, format!("armed: {spec}")),
+        What::Disarmed { id } => words(Tone::Injected, "defect", id, "disarmed"),
         What::Healed { id } => words(Tone::Injected, "defect", id, "over"),
         _ => None,
     }

@@ -2,6 +2,8 @@
 
 use palib::{Area, AreaTxn, Result};
 
+use crate::effects;
+
 /// A count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
@@ -44,10 +46,7 @@ impl Count {
     /// Counts one call within a transaction.
     pub(super) fn add(self, target: &str) -> impl FnMut(&mut AreaTxn<'_>) -> Result<()> + Send + 'static {
         let key = self.key(target);
-        move |area| {
-            let count = area.get::<u64>(&key)?.unwrap_or(0);
-            area.put(&key, &(count + 1))
-        }
+        move |area| effects::add(area, &key, 1)
     }
 }
 

@@ -70,8 +70,8 @@ impl Plan {
         for name in names {
             let words = service.as_deref().unwrap_or(&name);
             let service = Service::of(words).ok_or_else(|| {
-                options
-                    .wrong("service", format!("must say what {name} serves: counter, sums, ledger or files"))
+                let services = "counter, sums, ledger, files or orders";
+                options.wrong("service", format!("must say what {name} serves: {services}"))
             })?;
             targets.push((name, service));
         }

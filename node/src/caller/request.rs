@@ -5,6 +5,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+/// What a piece of the stock costs, unless its cluster file says otherwise.
+const PIECE_COSTS: u64 = 10;
+
 /// What an alias serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
@@ -13,6 +16,7 @@ pub(super) enum Service {
     Sums,
     Ledger,
     Files,
+    Orders,
 }
 
 /// A request to one of the stock services.
@@ -25,6 +29,7 @@ pub(super) enum Request {
     ReadLedger,
     Create { name: String },
     Delete { name: String },
+    Order { item: String, quantity: u64, amount: u64 },
 }
 
 impl Service {
@@ -34,6 +39,7 @@ impl Service {
             "sums" => Some(Self::Sums),
             "ledger" => Some(Self::Ledger),
             "files" => Some(Self::Files),
+            "orders" => Some(Self::Orders),
             _ => None,
         }
     }
@@ -58,6 +64,12 @@ impl Request {
             }
             Service::Files if random.random_ratio(1, 2) => Self::Create { name: format!("file-{key}") },
             Service::Files => Self::Delete { name: format!("file-{key}") },
+            Service::Orders => {
+                let quantity = random.random_range(1..4);
+                // Some offer less than it costs, and are told so.
+                let piece = if random.random_ratio(1, 16) { PIECE_COSTS - 1 } else { PIECE_COSTS };
+                Self::Order { item: format!("i{key}"), quantity, amount: quantity * piece }
+            }
         }
     }
 
@@ -75,6 +87,11 @@ impl Request {
             ["read"] => Self::ReadLedger,
             ["create", name] => Self::Create { name: owned(name) },
             ["delete", name] => Self::Delete { name: owned(name) },
+            ["order", item, quantity, amount] => Self::Order {
+                item: owned(item),
+                quantity: quantity.parse().ok()?,
+                amount: amount.parse().ok()?,
+            },
             _ => return None,
         })
     }
@@ -89,6 +106,7 @@ impl Request {
             Self::ReadLedger => "read".to_owned(),
             Self::Create { name } => format!("create {name}"),
             Self::Delete { name } => format!("delete {name}"),
+            Self::Order { item, quantity, amount } => format!("order {item} {quantity} {amount}"),
         }
     }
 
@@ -104,6 +122,9 @@ impl Request {
             Self::ReadLedger => ("read", None, Value::Null),
             Self::Create { name } => ("create", Some(name), Value::Null),
             Self::Delete { name } => ("delete", Some(name), Value::Null),
+            Self::Order { item, quantity, amount } => {
+                ("order", None, json!({ "item": item, "quantity": quantity, "amount": amount }))
+            }
         }
     }
 
@@ -120,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_request_is_read_back_from_its_text() {
-        for service in [Service::Counter, Service::Sums, Service::Ledger, Service::Files] {
+        let services = [Service::Counter, Service::Sums, Service::Ledger, Service::Files, Service::Orders];
+        for service in services {
             for number in 0..200 {
                 let request = Request::chosen(service, 7, number, 4);
                 assert_eq!(Request::parse(&request.text()), Some(request));

@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::NodeError;
-use crate::counter::{Effects, add_effect, effects_key_of};
+use crate::effects::{Effects, add_effect, effects_key_of};
 use crate::options::{Options, state_folder, time};
 
 use playground::{Ended, Leftovers, Operation, Playground};

@@ -12,6 +12,8 @@ pub mod ids;
 pub mod manager;
 pub mod message;
 pub mod redundancy;
+pub mod relay;
 pub mod resend;
 pub mod server;
+mod table;
 mod uncompared;

@@ -53,6 +53,15 @@ pub struct Run {
     heard: Nanos,
     /// When it is killed, or killed again, because it was told to end or fenced.
     kill_at: Option<Nanos>,
+    /// Since when it waits at a defect point, as an operator wants it to.
+    paused: Option<Nanos>,
+}
+
+impl Run {
+    fn new(process: ProcessId, ports: BTreeMap<AliasId, PortId>, phase: Phase, now: Nanos) -> Self {
+        let (kill_at, paused) = (None, None);
+        Self { process, ports, phase, since: now, started: now, heard: now, kill_at, paused }
+    }
 }
 
 /// A seat and who sits in it.
@@ -208,6 +217,8 @@ impl Manager {
             Input::Tick => self.tick(now, out),
             Input::Joined { process, in_service } => self.joined(now, process, &in_service, out),
             Input::Heartbeat { process } => self.heard(now, process, out),
+            Input::Paused { process } => self.paused(now, process),
+            Input::WentOn { process } => self.went_on(now, process),
             Input::Exited { process, cause, ordered } => self.exited(now, process, cause, ordered, out),
             Input::Promoted { process, alias, incarnation } => {
                 self.promoted(now, process, alias, incarnation, out)
@@ -239,8 +250,7 @@ impl Manager {
                 }
                 let ports = ports.iter().copied().collect();
                 let (process, phase) = (*process, Phase::Adopted);
-                place.run =
-                    Some(Run { process, ports, phase, since: now, started: now, heard: now, kill_at: None });
+                place.run = Some(Run::new(process, ports, phase, now));
             }
             None if !config.down => place.respawn_at = Some(now),
             None => {}

@@ -18,6 +18,9 @@ pub struct Request<B> {
     pub mark: Mark,
     /// How often this caller has sent the request before; 0 at the first sending.
     pub attempt: u32,
+    /// Whether the caller may still cancel the call when it has its outcome, as long as it is not below the mark: it is
+    /// made on behalf of another one. A relay then keeps what it called, to have that undone, too.
+    pub cancellable: bool,
     /// What is asked.
     pub body: B,
 }
@@ -56,6 +59,18 @@ pub enum Refusal {
     Busy,
 }
 
+/// How a cancellation ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CancelEnd<B> {
+    /// The call has no effect, and is refused from now on.
+    Cancelled {
+        /// Whether it had been executed and was undone; false if it had never had an effect.
+        undone: bool,
+    },
+    /// The call was executed and can't be undone; why, in words.
+    NotUndone(B),
+}
+
 /// A message between two processes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message<B> {
@@ -70,11 +85,30 @@ pub enum Message<B> {
         /// True if the request was recognised as redundantly sent and the outcome comes from the table.
         redundant: bool,
     },
-    /// A request that gets no outcome here.
+    /// A request, or a cancellation, that gets no outcome here.
     Refused {
         /// Which call.
         id: CallId,
         /// Why.
         refusal: Refusal,
+    },
+    /// Undo this call if it was executed, and refuse it from now on (claim 28). It is the request itself, so that the
+    /// service can see what it has to undo.
+    Cancel(Request<B>),
+    /// How a cancellation ended.
+    CancelEnded {
+        /// Which call.
+        id: CallId,
+        /// How.
+        end: CancelEnd<B>,
+    },
+    /// All calls of a source alias below this mark are done: said when no request says it soon.
+    Mark {
+        /// Whose mark.
+        source: AliasId,
+        /// The alias that is told.
+        target: AliasId,
+        /// The mark.
+        mark: Mark,
     },
 }

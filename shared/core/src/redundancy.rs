@@ -3,6 +3,7 @@
 
 use crate::ids::CallId;
 use crate::message::Outcome;
+use crate::relay::{Course, Policy};
 
 /// How many calls of one session may be open at once: the slots of a session's ring.
 pub const WINDOW: u32 = 1024;
@@ -31,8 +32,27 @@ pub enum RowState<B> {
         /// The body of the request.
         request: B,
     },
-    /// The outcome is registered.
+    /// Calls were made on its behalf, and no outcome is registered (the patent's flag `processing`). The owner's
+    /// successor goes on with it as the policy says.
+    Relaying {
+        /// The body of the request.
+        request: B,
+        /// What a takeover does with it.
+        policy: Policy,
+        /// Which way it goes.
+        course: Course<B>,
+        /// Whether its caller may cancel it when it has its outcome.
+        cancellable: bool,
+    },
+    /// The outcome is registered (of a relay: the patent's flag `completed`).
     Registered(RedProcess<B>),
+    /// Its caller cancelled it after it was executed, and it is being undone.
+    Undoing(RedProcess<B>),
+    /// It was cancelled: it has no effect, and is refused.
+    Cancelled {
+        /// Whether it had been executed and was undone.
+        undone: bool,
+    },
 }
 
 /// A row of the redundancy table.

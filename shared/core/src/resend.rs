@@ -1,7 +1,12 @@
 //! The calling side of one source alias: gives ids, keeps hints, sends again, knows what is done.
 
+mod calls;
 mod machine;
+mod marks;
+mod relayed;
+mod resends;
 mod slots;
+mod timers;
 mod view;
 
 pub use machine::Caller;
@@ -9,8 +14,9 @@ pub use view::{CallState, CallView};
 
 use alloc::vec::Vec;
 
-use crate::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
-use crate::message::{Outcome, Refusal, Request};
+use crate::ids::{AliasId, CallId, IdForm, Incarnation, Mark, Nanos, PortId, TransId};
+use crate::message::{CancelEnd, Outcome, Refusal, Request};
+use crate::relay::News;
 
 /// A call that the outbox holds: durable from before it is first sent until its outcome is consumed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +57,8 @@ pub struct Settings {
     pub resend_after: Nanos,
     /// After so long without a route the PAM is asked again.
     pub inquire_after: Nanos,
+    /// A target that no request has told of the risen mark for so long is told by a message of its own.
+    pub mark_after: Nanos,
 }
 
 /// What happens to a caller.
@@ -67,6 +75,9 @@ pub enum Input<B> {
         trans_base: TransId,
         /// What the outbox holds.
         pending: Vec<Pending<B>>,
+        /// What the journal of relays holds. Each is kept until [`Input::Stable`] lets it be sent, or it is cancelled or
+        /// settled.
+        held: Vec<Pending<B>>,
     },
     /// The user calls.
     Call {
@@ -78,6 +89,33 @@ pub enum Input<B> {
         body: B,
         /// When the user stops waiting, if ever (R29).
         deadline: Option<Nanos>,
+    },
+    /// A relay calls on: give this call an id and a slot, and send it when [`Input::Stable`] says that the journal
+    /// holds it. What becomes of it is told by [`Effect::Relay`]; it takes its slot until [`Input::Settled`].
+    Reserve {
+        /// The shell's number for this call, given back in [`Effect::Started`] or [`Effect::Rejected`].
+        token: u64,
+        /// The alias that is called.
+        target: AliasId,
+        /// What is asked.
+        body: B,
+    },
+    /// A relay wants this call undone, whether it was sent or not.
+    Cancel {
+        /// Which call.
+        id: CallId,
+    },
+    /// A cancellation ended.
+    CancelEnded {
+        /// Of which call.
+        id: CallId,
+        /// How.
+        end: CancelEnd<B>,
+    },
+    /// The journal of a relay holds this call no more: it is done.
+    Settled {
+        /// Which call.
+        id: CallId,
     },
     /// The last change of the outbox for this call is stable. It was put: it may be sent. Or it was dropped: it is
     /// done, and only now may the mark rise above it. (If the mark rose first and the drop were lost with the
@@ -172,6 +210,29 @@ pub enum Effect<B> {
         port: PortId,
         /// The request.
         request: Request<B>,
+    },
+    /// Send a cancellation to a port.
+    SendCancel {
+        /// Where to.
+        port: PortId,
+        /// The request that is cancelled.
+        request: Request<B>,
+    },
+    /// Tell a port the mark of the source alias, as no request has told it for a while.
+    SendMark {
+        /// Where to.
+        port: PortId,
+        /// The alias that is told.
+        target: AliasId,
+        /// The mark.
+        mark: Mark,
+    },
+    /// Tell the relay what became of a call that it reserved.
+    Relay {
+        /// Which call.
+        id: CallId,
+        /// What became of it.
+        news: News<B>,
     },
     /// Ask the PAM who is in service.
     Inquire {

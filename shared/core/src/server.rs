@@ -2,9 +2,13 @@
 //! nothing out before it is stable.
 
 mod admit;
+mod cancel;
 mod machine;
 mod open;
+mod relaying;
 mod ring;
+mod rollback;
+mod takeover;
 mod view;
 
 pub use machine::{Counts, Phase, Server, Settings};
@@ -13,8 +17,10 @@ pub use view::{CallState, CallView};
 use alloc::vec::Vec;
 
 use crate::ids::{AliasId, CallId, Incarnation, Mark, SlotKey};
-use crate::message::{Outcome, Refusal, Request};
+use crate::message::{CancelEnd, Outcome, Refusal, Request};
 use crate::redundancy::{RedProcess, Row};
+use crate::relay::{Given, Journaled, News, Policy, Position, Served, Step, Substitute};
+use crate::resend::{Pending, Rejection};
 
 /// Where an answer goes: the number the shell gave to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,8 +42,11 @@ pub enum Recovery<B> {
 pub enum Resolution<B> {
     /// Register this outcome (a reply, or a failure).
     Outcome(Outcome<B>),
-    /// Execute the request again.
+    /// Execute the request again; a relay over its journal.
     Rerun,
+    /// Have everything undone that was called on its behalf; if the request comes again, it is performed from the
+    /// beginning.
+    RollBack,
 }
 
 /// What happens to a server.
@@ -48,8 +57,10 @@ pub enum Input<B> {
     Promoted {
         /// The incarnation under which everything is committed from now on.
         incarnation: Incarnation,
-        /// The rows in state blocked, with their places.
+        /// The rows in state blocked or relaying, with their places.
         blocked: Vec<(SlotKey, Row<B>)>,
+        /// The journal of relays.
+        journal: Vec<Journaled<B>>,
     },
     /// A request came in.
     Request {
@@ -137,6 +148,110 @@ pub enum Input<B> {
         /// The text of the failure.
         failure: B,
     },
+    /// A caller cancels a call: undo it if it was executed, and refuse it from now on.
+    Cancel {
+        /// Who wants to know how that ended.
+        asker: Asker,
+        /// The request that is cancelled.
+        request: Request<B>,
+        /// The digest of its body.
+        digest: u128,
+    },
+    /// The service's `undo` ended.
+    Undone {
+        /// Which call.
+        id: CallId,
+        /// Whether everything is undone; else why not, in words.
+        result: Result<(), B>,
+    },
+    /// The service's `undo` asks for atomic mode: the shell holds a closure for this call, and runs it inside the commit
+    /// that makes the cancellation durable.
+    UndoAtomic {
+        /// Which call.
+        id: CallId,
+    },
+    /// The commit that cancelled this call is stable. A failure is that of the closure of its `undo`: nothing was
+    /// changed.
+    StableCancelled {
+        /// Which call.
+        id: CallId,
+        /// The closure's outcome, if there was one.
+        outcome: Option<Outcome<B>>,
+    },
+    /// The commit that began to undo this call is stable.
+    StableUndoing {
+        /// Which call.
+        id: CallId,
+    },
+    /// A source alias tells its mark.
+    Mark {
+        /// Whose mark.
+        source: AliasId,
+        /// The mark.
+        mark: Mark,
+    },
+    /// The handler of this call says what a takeover shall do with its transaction.
+    SetPolicy {
+        /// Which call.
+        id: CallId,
+        /// The policy.
+        policy: Policy,
+    },
+    /// The handler of this call calls on. Answered by [`Effect::Give`].
+    CallOn {
+        /// The call that is served.
+        id: CallId,
+        /// Where in the handler.
+        position: Position,
+        /// The alias that is called.
+        target: AliasId,
+        /// What is asked.
+        body: B,
+        /// The digest of that.
+        digest: u128,
+    },
+    /// The answer to [`Effect::Allot`].
+    Allotted {
+        /// The call that is served.
+        id: CallId,
+        /// Where in its handler.
+        position: Position,
+        /// The call on with its id, or why it can't be made now.
+        call: Result<Pending<B>, Rejection>,
+    },
+    /// The commit that put a call on into the journal is stable.
+    StableCall {
+        /// Which call on.
+        id: CallId,
+    },
+    /// Something became of a call on.
+    News {
+        /// Which call on.
+        id: CallId,
+        /// What.
+        news: News<B>,
+    },
+    /// The answer to [`Effect::AskSubstitute`].
+    Substituted {
+        /// The call that is served.
+        id: CallId,
+        /// Where in its handler.
+        position: Position,
+        /// What takes the place of the call on there, if anything does.
+        by: Option<Substitute<B>>,
+    },
+    /// The commit that turned a transaction back is stable.
+    StableCourse {
+        /// The call that is served.
+        id: CallId,
+    },
+    /// The commit that closed the journal of a transaction is stable; with `rolled_back` it forgot the call, too.
+    Closed {
+        /// The call that is served.
+        id: CallId,
+        /// Whether the call itself was forgotten.
+        rolled_back: bool,
+    },
     /// This connection is gone; nobody waits there any more.
     AskerGone {
         /// Which one.
@@ -170,6 +285,34 @@ pub enum Write<B> {
         id: CallId,
         /// The digest for the row.
         digest: u128,
+        /// What becomes of a failure of the closure.
+        failure: OnFailure,
+    },
+    /// Run the closure that the shell holds for the `undo` of this call over the service's own state, and put a row that
+    /// says it is cancelled; if the closure fails, change nothing.
+    AtomicUndo {
+        /// Where the row lies.
+        key: SlotKey,
+        /// Whose closure.
+        id: CallId,
+        /// The digest for the row.
+        digest: u128,
+    },
+    /// Forget the row that lies here.
+    DropRow {
+        /// Where.
+        key: SlotKey,
+    },
+    /// Put a row of the journal of relays, over what it has at the same position.
+    PutJournal {
+        /// The row.
+        row: Journaled<B>,
+    },
+    /// Drop all rows of the journal for a call that is served. After an `Atomic` or `AtomicUndo` write in the same commit
+    /// whose closure failed and changed nothing, it does nothing either.
+    CloseJournal {
+        /// Which call.
+        served: Served,
     },
     /// Remember the mark of a source alias, and drop the sessions and rows that lie below it.
     PutMark {
@@ -255,11 +398,81 @@ pub enum Effect<B> {
         /// Why.
         refusal: Refusal,
     },
+    /// Give a call on an id and a slot, without sending it; answered by [`Input::Allotted`].
+    Allot {
+        /// The call that is served.
+        id: CallId,
+        /// Where in its handler.
+        position: Position,
+        /// The alias that is called.
+        target: AliasId,
+        /// What is asked.
+        body: B,
+    },
+    /// Send a call on: the journal holds it.
+    SendOn {
+        /// Which call on.
+        id: CallId,
+    },
+    /// Cancel a call on; [`Input::News`] tells how that ended.
+    CancelOn {
+        /// Which call on.
+        id: CallId,
+    },
+    /// The journal holds these calls on no more: they are done.
+    Settle {
+        /// Which calls on.
+        ids: Vec<CallId>,
+    },
+    /// Give the handler what it waits for at a position.
+    Give {
+        /// The call that is served.
+        id: CallId,
+        /// Where in its handler.
+        position: Position,
+        /// What it is given.
+        given: Given<B>,
+    },
+    /// Ask the service whether another call shall take the place of one that was not answered.
+    AskSubstitute {
+        /// The call that is served.
+        id: CallId,
+        /// What was asked of it.
+        request: B,
+        /// Where in its handler.
+        position: Position,
+        /// The alias that was called.
+        target: AliasId,
+        /// What was asked there.
+        body: B,
+    },
+    /// Have the service undo a call that was executed; answered by [`Input::Undone`] or [`Input::UndoAtomic`].
+    Undo {
+        /// Which call.
+        id: CallId,
+        /// What was asked.
+        request: B,
+        /// What it registered.
+        red: RedProcess<B>,
+        /// Whether calls were made on its behalf, all of which are undone.
+        relayed: bool,
+        /// Whether a former `undo` may have been interrupted by a death.
+        interrupted: bool,
+    },
+    /// Tell how a cancellation ended.
+    AnswerCancel {
+        /// To whom.
+        asker: Asker,
+        /// Of which call.
+        id: CallId,
+        /// How.
+        end: CancelEnd<B>,
+    },
     /// Every call that was blocked at the promotion has been decided or is held in doubt: the member is ready
     /// for the mark of service (R10).
     Ready,
     /// Something to tell the operator; never needed for correctness.
-    Note(Note),
+    Note(Note<B>),
 }
 
 /// What waits inside a commit.
@@ -275,11 +488,47 @@ pub enum Then {
         /// Which call.
         id: CallId,
     },
+    /// Feed [`Input::StableCall`].
+    StableCall {
+        /// Which call on.
+        id: CallId,
+    },
+    /// Feed [`Input::StableCourse`].
+    StableCourse {
+        /// The call that is served.
+        id: CallId,
+    },
+    /// Feed [`Input::StableUndoing`].
+    StableUndoing {
+        /// Which call.
+        id: CallId,
+    },
+    /// Feed [`Input::StableCancelled`] with the outcome of the closure, if there was one.
+    StableCancelled {
+        /// Which call.
+        id: CallId,
+    },
+    /// Feed [`Input::Closed`].
+    Closed {
+        /// The call that is served.
+        id: CallId,
+        /// Whether the call itself was forgotten.
+        rolled_back: bool,
+    },
+}
+
+/// What becomes of a failure of a closure in atomic mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnFailure {
+    /// It is registered as the outcome.
+    Register,
+    /// Nothing is written: calls were made on behalf of this one, and must be undone before it may fail.
+    Nothing,
 }
 
 /// What an operator may want to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Note {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note<B> {
     /// A request was recognised as redundantly sent.
     Redundant {
         /// Which call.
@@ -299,5 +548,26 @@ pub enum Note {
     Stale {
         /// Which call.
         id: CallId,
+    },
+    /// Something happened in a relay's transaction.
+    Relay {
+        /// The call that is served.
+        id: CallId,
+        /// What.
+        step: Step<B>,
+    },
+    /// A call was cancelled: that is durable.
+    Cancelled {
+        /// Which call.
+        id: CallId,
+        /// Whether it had been executed and was undone.
+        undone: bool,
+    },
+    /// The service begins to undo a call.
+    Undoing {
+        /// Which call.
+        id: CallId,
+        /// Whether a former `undo` may have been interrupted by a death.
+        interrupted: bool,
     },
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use palib_core::ids::{AliasId, IdForm, Incarnation, Nanos, PortId, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::WINDOW;
+use palib_core::relay::Policy;
 use palib_core::{resend, server};
 
 const CALLER: AliasId = AliasId(2);
@@ -22,15 +23,31 @@ fn measure(flight: u64) {
         window: WINDOW,
         resend_after: Nanos(u64::MAX),
         inquire_after: Nanos(1),
+        mark_after: Nanos(1),
     });
-    let settings = server::Settings { alias: COUNTER, window: WINDOW, sessions_max: 512, calls_max: 16_384 };
+    let on_takeover = Policy::RollForward;
+    let settings = server::Settings {
+        alias: COUNTER,
+        window: WINDOW,
+        sessions_max: 512,
+        calls_max: 16_384,
+        on_takeover,
+    };
     let mut server = server::Server::new(settings);
     let (mut sent, mut done) = (Vec::new(), Vec::new());
     let now = Nanos(0);
-    server.handle(now, server::Input::Promoted { incarnation: Incarnation(1), blocked: vec![] }, &mut done);
+    server.handle(
+        now,
+        server::Input::Promoted { incarnation: Incarnation(1), blocked: vec![], journal: vec![] },
+        &mut done,
+    );
     let (incarnation, port) = (Incarnation(1), PortId(1));
     let trans_base = TransId(1_000_000_000);
-    caller.handle(now, resend::Input::Promoted { incarnation, port, trans_base, pending: vec![] }, &mut sent);
+    caller.handle(
+        now,
+        resend::Input::Promoted { incarnation, port, trans_base, pending: vec![], held: vec![] },
+        &mut sent,
+    );
     let route = resend::Route { incarnation, port: Some(port) };
     caller.handle(now, resend::Input::Route { target: COUNTER, route }, &mut sent);
 

@@ -13,6 +13,7 @@ const ACTIVE: PortId = PortId(10);
 const BACKUP: PortId = PortId(11);
 const RESEND: u64 = 1000;
 const INQUIRE: u64 = 100;
+const MARK: u64 = 300;
 
 struct Bench {
     caller: Caller<u32>,
@@ -36,13 +37,14 @@ impl Bench {
             window: 4,
             resend_after: Nanos(RESEND),
             inquire_after: Nanos(INQUIRE),
+            mark_after: Nanos(MARK),
         };
         Self { caller: Caller::new(settings), now: 10_000 }
     }
 
     fn promote(&mut self, incarnation: u64, port: u32, pending: Vec<Pending<u32>>) -> Vec<Effect<u32>> {
         let (incarnation, trans_base) = (Incarnation(incarnation), TransId(incarnation * TRANS_GRANT));
-        self.feed(Input::Promoted { incarnation, port: PortId(port), trans_base, pending })
+        self.feed(Input::Promoted { incarnation, port: PortId(port), trans_base, pending, held: vec![] })
     }
 
     fn feed(&mut self, input: Input<u32>) -> Vec<Effect<u32>> {
@@ -117,7 +119,8 @@ fn a_request_is_sent_only_after_it_is_in_the_outbox() {
     assert_eq!(bench.call(42), expected);
     let effects = bench.feed(Input::Stable { id: id(1, 1) });
     let (id, born) = (id(1, 1), Incarnation(1));
-    let request = Request { id, born, target: COUNTER, mark: mark(1, 1), attempt: 0, body: 42 };
+    let request =
+        Request { id, born, target: COUNTER, mark: mark(1, 1), attempt: 0, cancellable: false, body: 42 };
     assert_eq!(effects, [Effect::Send { port: ACTIVE, request }]);
 }
 

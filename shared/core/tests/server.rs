@@ -3,8 +3,9 @@
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, PortId, Session, SlotKey, TransId};
 use palib_core::message::{Outcome, Refusal, Request};
 use palib_core::redundancy::{RedProcess, Row, RowState};
+use palib_core::relay::Policy;
 use palib_core::server::{
-    Asker, CallState, Effect, Input, Note, Recovery, Resolution, Server, Settings, Then, Write,
+    Asker, CallState, Effect, Input, Note, OnFailure, Recovery, Resolution, Server, Settings, Then, Write,
 };
 
 const COUNTER: AliasId = AliasId(1);
@@ -26,14 +27,15 @@ impl Bench {
     fn new() -> Self {
         let mut bench = Self::backup(64, 8);
         assert_eq!(
-            bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![] }),
+            bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![], journal: vec![] }),
             [Effect::Ready]
         );
         bench
     }
 
     fn backup(calls_max: usize, sessions_max: usize) -> Self {
-        let settings = Settings { alias: COUNTER, window: WINDOW, sessions_max, calls_max };
+        let on_takeover = Policy::RollForward;
+        let settings = Settings { alias: COUNTER, window: WINDOW, sessions_max, calls_max, on_takeover };
         Self { server: Server::new(settings), rows: vec![], mark: None, loads: 0 }
     }
 
@@ -85,7 +87,15 @@ fn mark(born: u64, trans: u64) -> Mark {
 /// A request whose caller is done with nothing.
 fn request(born: u64, trans: u64) -> Request<u32> {
     let (born, body) = (Incarnation(born), 100 + trans as u32);
-    Request { id: id(born.0, trans), born, target: COUNTER, mark: mark(1, 0), attempt: 0, body }
+    Request {
+        id: id(born.0, trans),
+        born,
+        target: COUNTER,
+        mark: mark(1, 0),
+        attempt: 0,
+        cancellable: false,
+        body,
+    }
 }
 
 fn row(born: u64, trans: u64, state: RowState<u32>) -> (SlotKey, Row<u32>) {
@@ -248,7 +258,7 @@ fn a_risen_mark_is_stored_once_with_the_next_row_of_its_source() {
     bench.serve(request(1, 2));
     bench.ask(FIRST, Request { mark: mark(2, 3), ..request(2, 3) });
     let effects = bench.feed(Input::Atomic { id: id(2, 3) });
-    let atomic = Write::Atomic { key: key(2, 3), id: id(2, 3), digest: 103 };
+    let atomic = Write::Atomic { key: key(2, 3), id: id(2, 3), digest: 103, failure: OnFailure::Register };
     assert_eq!(writes_of(&effects), [atomic, Write::PutMark { source: CALLER, mark: mark(2, 3) }]);
     bench.feed(Input::Stable { id: id(2, 3), outcome: Some(reply(7)) });
     bench.ask(FIRST, Request { mark: mark(2, 4), ..request(2, 4) });
@@ -353,7 +363,7 @@ fn a_panic_after_the_roll_forward_point_is_recovered_like_a_death() {
 fn with_blocked_call() -> Bench {
     let mut bench = Bench::backup(64, 8);
     let blocked = vec![row(1, 1, RowState::Blocked { request: 101 })];
-    let effects = bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked });
+    let effects = bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked, journal: vec![] });
     assert_eq!(effects, [Effect::Recover { id: id(1, 1), request: 101 }]);
     bench
 }
@@ -462,7 +472,7 @@ fn what_belongs_to_an_alias_that_is_gone_is_dropped_and_stays_stale() {
 #[test]
 fn a_server_with_its_hands_full_is_busy_for_new_calls_only() {
     let mut bench = Bench::backup(1, 8);
-    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![] });
+    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![], journal: vec![] });
     bench.ask(FIRST, request(1, 1));
     assert_eq!(bench.ask(FIRST, request(1, 2)), [refused(FIRST, id(1, 2), Refusal::Busy)]);
     assert_eq!(bench.ask(SECOND, request(1, 1)), [Effect::Note(Note::Held { id: id(1, 1) })]);
@@ -471,7 +481,7 @@ fn a_server_with_its_hands_full_is_busy_for_new_calls_only() {
 #[test]
 fn an_idle_session_is_forgotten_for_a_new_one_and_loaded_when_it_comes_back() {
     let mut bench = Bench::backup(64, 1);
-    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![] });
+    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![], journal: vec![] });
     bench.serve(request(1, 1));
     bench.rows.push(replied(1, 1));
     bench.serve(Request { id: CallId { source: AliasId(3), ..id(1, 1) }, ..request(1, 1) });
@@ -483,7 +493,7 @@ fn an_idle_session_is_forgotten_for_a_new_one_and_loaded_when_it_comes_back() {
 #[test]
 fn a_session_with_a_call_in_hand_is_not_forgotten() {
     let mut bench = Bench::backup(64, 1);
-    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![] });
+    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![], journal: vec![] });
     bench.ask(FIRST, request(1, 1));
     bench.serve(Request { id: CallId { source: AliasId(3), ..id(1, 1) }, ..request(1, 1) });
     assert_eq!(bench.ask(SECOND, request(1, 1)), [Effect::Note(Note::Held { id: id(1, 1) })]);

@@ -164,6 +164,27 @@ pub enum What {
         /// What, in the language of defects.
         spec: String,
     },
+    /// A defect point was armed. When it fires, `defect` or `paused` follows under its id.
+    Armed {
+        /// Its id in the ledger, such as `P1`.
+        id: String,
+        /// What, in the language of defects.
+        spec: String,
+    },
+    /// A defect point was disarmed before it fired.
+    Disarmed {
+        /// Its id in the ledger.
+        id: String,
+    },
+    /// A process passed a defect point that was armed to pause, and waits there until it is told to go on.
+    Paused {
+        /// The process.
+        name: String,
+        /// The name of the point.
+        point: String,
+        /// The id of the defect in the ledger.
+        id: String,
+    },
     /// A defect is over.
     Healed {
         /// Its id in the ledger.

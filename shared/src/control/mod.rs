@@ -12,7 +12,9 @@ mod ticket;
 pub use event::{Event, TakeoverTiming, What};
 pub use inspect::{AreaSummary, AreaTable, BrowseRow, InDoubtDecision, Page, TableRow};
 pub use node::{Answer, FromFtm, Query, ToFtm};
-pub use operator::{FromFtmToOperator, OperatorAnswer, OperatorRequest, ProcessRow, ToFtmFromOperator};
+pub use operator::{
+    ArmedRow, FromFtmToOperator, OperatorAnswer, OperatorRequest, ProcessRow, ToFtmFromOperator,
+};
 pub use relay::{DownstreamRow, DownstreamState, Policy, RelayRow, RelayStage, Relays};
 pub use stats::{AliasStats, NodeStats};
 pub use table::{AliasRow, MemberRow, MemberState, TableChange};

@@ -95,6 +95,24 @@ pub enum FromFtm {
         /// The question.
         body: Query,
     },
+    /// Arm a defect point. Said again over each new link, and then means the same.
+    Arm {
+        /// Its id in the ledger.
+        id: String,
+        /// The number of the alias whose points are meant.
+        alias: u32,
+        /// The name of the point (see [`Point`](crate::defect::Point)).
+        point: String,
+        /// At which time of passing it from now on, from 1.
+        nth: u32,
+        /// Whether to stop and wait there, instead of dying.
+        pause: bool,
+    },
+    /// Disarm a defect point. Nothing happens if it has fired or was never armed.
+    Disarm {
+        /// Its id in the ledger.
+        id: String,
+    },
     /// End yourself in good order.
     Exit {
         /// Why.

@@ -64,8 +64,32 @@ pub enum OperatorRequest {
         /// SIGCONT it after so long; never, if none.
         for_ms: Option<u64>,
     },
-    /// SIGCONT a process.
+    /// SIGCONT a process, whether it hangs or waits at a defect point.
     Resume {
+        /// Which.
+        process: String,
+    },
+    /// Arm a defect point: whoever passes it first for the so manieth time dies there, or stops and waits. Armed
+    /// points are forgotten if the FTM dies.
+    Arm {
+        /// The alias.
+        target: String,
+        /// The name of the point (see [`Point`](crate::defect::Point)).
+        point: String,
+        /// At which time of passing it from now on, from 1; each process counts for itself.
+        nth: u32,
+        /// Whether to stop and wait there, instead of dying.
+        pause: bool,
+    },
+    /// Take a defect back by its id in the ledger: a point is disarmed, a process that hangs or waits goes on.
+    Disarm {
+        /// Its id, such as `P1`.
+        id: String,
+    },
+    /// The defect points that are armed.
+    Armed,
+    /// Let a process go on that waits at a defect point.
+    StepOn {
         /// Which.
         process: String,
     },
@@ -116,6 +140,8 @@ pub enum OperatorAnswer {
     Aliases(Vec<AliasRow>),
     /// To [`OperatorRequest::Processes`].
     Processes(Vec<ProcessRow>),
+    /// To [`OperatorRequest::Armed`], oldest first.
+    Armed(Vec<ArmedRow>),
     /// To [`OperatorRequest::Query`] and [`OperatorRequest::QueryProcess`].
     Query(Answer),
     /// To [`OperatorRequest::OpenPort`]: the alias of operators, the port, and the incarnation.
@@ -129,6 +155,15 @@ pub enum OperatorAnswer {
     },
 }
 
+/// A defect point that is armed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmedRow {
+    /// Its id in the ledger, such as `P1`.
+    pub id: String,
+    /// What, in the language of defects.
+    pub spec: String,
+}
+
 /// A process as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRow {
@@ -138,7 +173,7 @@ pub struct ProcessRow {
     pub process_id: u32,
     /// Its process id, once it was started.
     pub pid: Option<u32>,
-    /// `starting`, `up`, `hung`, `stopped` (by an injected hang), `dead`.
+    /// `starting`, `up`, `hung`, `stopped` (by an injected hang), `paused` (at a defect point), `dead`.
     pub state: String,
     /// Since when, in milliseconds of Unix time.
     pub since_unix_ms: u64,

@@ -59,7 +59,7 @@ pub struct Relays {
     pub rows: Vec<RelayRow>,
     /// How many are open altogether; `rows` may hold fewer.
     pub open: u64,
-    /// Calls that completed transactions keep, because the caller may still cancel them.
+    /// Completed transactions that are kept with what they called, because their callers may still cancel them.
     pub retained: u64,
 }
 

@@ -54,7 +54,7 @@ pub struct AliasStats {
     /// Of these, how many need an operator.
     #[serde(default)]
     pub relays_stuck: u32,
-    /// Calls that completed transactions keep, because the caller may still cancel them.
+    /// Completed transactions that are kept with what they called, because their callers may still cancel them.
     #[serde(default)]
     pub relays_retained: u32,
     /// Calls made and not consumed yet.

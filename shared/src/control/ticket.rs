@@ -33,6 +33,9 @@ pub struct JoinTicket {
     pub areas: PathBuf,
     /// The aliases this process is a member of.
     pub aliases: Vec<TicketAlias>,
+    /// The file in which the process tells which defect point it is about to die or to wait at.
+    #[serde(default)]
+    pub fired: PathBuf,
     /// How often the process says that it lives, in milliseconds.
     pub heartbeat_ms: u64,
 }

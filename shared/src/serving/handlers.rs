@@ -4,49 +4,48 @@ use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use palib_core::ids::CallId;
+use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
-use palib_core::server::Input;
+use palib_core::relay::{Given, Position};
+use palib_core::server::{CallState, Input};
 use tokio::sync::oneshot;
 
 use super::{ServeSide, State};
-use crate::Area;
+use crate::branch::{Branch, Run};
 use crate::call::{Call, CallHome, Waited};
 use crate::control::What;
+use crate::defect::Point;
 use crate::service::{InDoubt, Service, outcome_of};
 use crate::stable::AtomicClosure;
+use crate::{Area, Policy, Result};
 
 impl<S: Service> ServeSide<S> {
-    pub(super) fn execute(&self, id: CallId, body: Bytes) {
-        self.shared.trace_executing(id, &self.alias_name);
-        let me = self.me();
-        self.runtime.spawn(async move {
-            let call = Call { home: me.clone(), id, body };
-            let ended = AssertUnwindSafe(me.service.handle(call)).catch_unwind().await;
-            let input = match ended {
-                Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
-                Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
-            };
-            me.feed(&mut me.state.lock(), input);
-        });
+    /// The handler has returned. If its outcome is registered already, what it did was passed with that.
+    pub(super) fn pass_executed(&self, state: &State, id: CallId) {
+        let open = |state| matches!(state, CallState::Executing | CallState::Blocked | CallState::Relaying);
+        if self.shared.points.any() && state.core.call(id).is_some_and(|call| open(call.state)) {
+            self.pass(Point::AfterExecute);
+        }
     }
 
-    pub(super) fn call_handler(&self, id: CallId, index: u16, arg: Bytes, request: Bytes) {
+    pub(super) fn call_handler(&self, state: &mut State, id: CallId, index: u16, arg: Bytes, request: Bytes) {
         self.shared.trace.push(What::RedundancyFound {
             call: self.shared.directory.id_text(id),
             alias: self.alias_name.clone(),
             process_type: format!("HANDLER {index}"),
         });
-        let me = self.me();
+        let (me, run) = (self.me(), state.runs.begin(id));
         self.runtime.spawn(async move {
-            let call = Call { home: me.clone(), id, body: request };
+            let call = Call { root: Branch::root(me.clone(), run), body: request };
             let ended = AssertUnwindSafe(me.service.redundant(index, arg, call)).catch_unwind().await;
             let outcome = match ended {
                 Ok(result) => outcome_of(result),
                 Err(panic) => Outcome::Failed(panic_text(panic.as_ref())),
             };
-            me.feed(&mut me.state.lock(), Input::HandlerAnswered { id, outcome });
+            let mut state = me.state.lock();
+            state.runs.end(run);
+            me.feed(&mut state, Input::HandlerAnswered { id, outcome });
         });
     }
 
@@ -70,16 +69,48 @@ impl<S: Service> ServeSide<S> {
         });
     }
 
-    fn wait_for(&self, state: &mut State, id: CallId) -> oneshot::Receiver<Waited> {
+    /// What waits for the commit that follows. None if this run does not count any more.
+    fn wait_for(&self, state: &mut State, run: Run) -> Option<oneshot::Receiver<Waited>> {
         let (tell, told) = oneshot::channel();
-        state.waits.insert(id, tell);
+        state.runs.counts(run).then(|| {
+            state.waits.insert(run.id, tell);
+            told
+        })
+    }
+
+    /// A closure that passes a defect point as it has run, if any is armed now: most never carry that along.
+    pub(super) fn pointed(&self, mut run: AtomicClosure, point: Point) -> AtomicClosure {
+        if !self.shared.points.any() {
+            return run;
+        }
+        let (shared, alias) = (self.shared.clone(), self.alias);
+        Box::new(move |area| {
+            let outcome = run(area);
+            shared.points.pass(alias, point);
+            outcome
+        })
+    }
+
+    fn ask(&self, run: Run, input: Input<Bytes>) -> oneshot::Receiver<Waited> {
+        let mut state = self.state.lock();
+        let Some(told) = self.wait_for(&mut state, run) else { return over() };
+        self.feed(&mut state, input);
         told
     }
+}
+
+/// A receiver that gets nothing.
+pub(super) fn over<T>() -> oneshot::Receiver<T> {
+    oneshot::channel().1
 }
 
 impl<S: Service> CallHome for ServeSide<S> {
     fn area(&self) -> &Area {
         &self.area
+    }
+
+    fn message_text(&self, message: &(AliasId, Bytes)) -> String {
+        self.text_of(message)
     }
 
     fn source_name(&self, id: CallId) -> String {
@@ -90,11 +121,11 @@ impl<S: Service> CallHome for ServeSide<S> {
         self.shared.directory.id_text(id)
     }
 
-    fn atomic(&self, id: CallId, run: AtomicClosure) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        state.closure = Some(run);
-        self.feed(&mut state, Input::Atomic { id });
+    fn atomic(&self, run: Run, closure: AtomicClosure) -> oneshot::Receiver<Waited> {
+        let (mut state, id) = (self.state.lock(), run.id);
+        let Some(told) = self.wait_for(&mut state, run) else { return over() };
+        state.closure = Some(self.pointed(closure, Point::AfterExecute));
+        self.feed_soon(&mut state, Input::Atomic { id });
         if state.closure.take().is_some() {
             // The machine asked for no commit: the call has an outcome already. The handler gets an error.
             state.waits.remove(&id);
@@ -102,22 +133,30 @@ impl<S: Service> CallHome for ServeSide<S> {
         told
     }
 
-    fn block(&self, id: CallId) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        self.feed(&mut state, Input::BlockRequest { id });
-        told
+    fn block(&self, run: Run) -> oneshot::Receiver<Waited> {
+        self.ask(run, Input::BlockRequest { id: run.id })
     }
 
-    fn set_red_process(&self, id: CallId, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited> {
-        let mut state = self.state.lock();
-        let told = self.wait_for(&mut state, id);
-        self.feed(&mut state, Input::SetRedProcess { id, red });
-        told
+    fn set_red_process(&self, run: Run, red: CoreRedProcess<Bytes>) -> oneshot::Receiver<Waited> {
+        self.ask(run, Input::SetRedProcess { id: run.id, red })
+    }
+
+    fn set_policy(&self, run: Run, policy: Policy) {
+        self.handler_sets_policy(run, policy);
+    }
+
+    fn call_on(
+        &self,
+        run: Run,
+        position: &Position,
+        target: &str,
+        body: Bytes,
+    ) -> Result<oneshot::Receiver<Given<Bytes>>> {
+        self.handler_calls_on(run, position, target, body)
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text =
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());

@@ -3,14 +3,26 @@
 
 use std::sync::{Arc, Weak};
 
-use palib_core::server::Input;
+use bytes::Bytes;
+use palib_core::ids::{AliasId, Mark};
+use palib_core::message::Request;
+use palib_core::server::{Asker, Input};
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{ServeSide, State};
 use crate::clock;
+use crate::limits::REQUESTS_IN_HAND_MAX;
 use crate::service::Service;
 use crate::turns::let_others_run;
+
+/// What came in.
+pub(super) enum Arrived {
+    Request(Asker, Request<Bytes>),
+    /// The request is cancelled.
+    Cancel(Asker, Request<Bytes>),
+    Mark(AliasId, Mark),
+}
 
 /// Requests that are looked at in one step.
 const REQUESTS_AT_ONCE: usize = 32;
@@ -30,13 +42,30 @@ impl<S: Service> ServeSide<S> {
         count > 0
     }
 
-    /// Feeds so many requests of the inbox.
+    /// Something was put into the inbox.
+    pub(super) fn arrived(&self, state: &mut State) {
+        // What is over the limit is looked at now: then the reader of the link can't run ahead.
+        self.admit(state, state.inbox.len().saturating_sub(REQUESTS_IN_HAND_MAX));
+        self.work.notify_one();
+    }
+
+    /// Feeds so much of the inbox.
     pub(super) fn admit(&self, state: &mut State, count: usize) {
         let now = clock::now();
         for _ in 0..count {
-            let Some((asker, request)) = state.inbox.pop_front() else { return };
-            let digest = xxh3_128(&request.body);
-            self.feed_at(state, now, Input::Request { asker, request, digest });
+            let Some(arrived) = state.inbox.pop_front() else { return };
+            let input = match arrived {
+                Arrived::Request(asker, request) => {
+                    let digest = xxh3_128(&request.body);
+                    Input::Request { asker, request, digest }
+                }
+                Arrived::Cancel(asker, request) => {
+                    let digest = xxh3_128(&request.body);
+                    Input::Cancel { asker, request, digest }
+                }
+                Arrived::Mark(source, mark) => Input::Mark { source, mark },
+            };
+            self.feed_at(state, now, input);
         }
     }
 }

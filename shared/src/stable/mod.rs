@@ -12,7 +12,9 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, SlotKey};
 use palib_core::message::Outcome;
 use palib_core::redundancy::Row;
+use palib_core::relay::{Journaled, Served};
 use palib_core::resend::Pending;
+use palib_core::server::OnFailure;
 
 pub use fence::{Fence, fence_path, raise_fence};
 pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
@@ -43,7 +45,14 @@ pub trait StableArea: Send + Sync + 'static {
     /// If the area can't be read or a record is damaged.
     fn outbox(&self) -> Result<Vec<Pending<Bytes>>, AreaError>;
 
-    /// All rows in state blocked, found through their index: this does not grow with the table.
+    /// The journal of relays: the calls on of all transactions that are open or retained, in the order of the calls
+    /// they are made for and of their positions.
+    ///
+    /// # Errors
+    /// If the area can't be read or a record is damaged.
+    fn journal(&self) -> Result<Vec<Journaled<Bytes>>, AreaError>;
+
+    /// All rows in state blocked or relaying, found through their index: this does not grow with the table.
     ///
     /// # Errors
     /// If the area can't be read or a record is damaged.
@@ -137,9 +146,32 @@ pub enum AreaWrite {
         id: CallId,
         /// The digest of its request.
         digest: u128,
+        /// What becomes of a failure of the closure. [`OnFailure::Nothing`] leaves out all later writes of the job, too.
+        failure: OnFailure,
         /// The closure. It may be run again if the store has to repeat the transaction.
         run: AtomicClosure,
     },
+    /// Run a closure over the service's own state and put a row that says the call is cancelled and was undone. If it
+    /// fails, nothing of it is changed, no row is put, and all later writes of the job are left out.
+    AtomicUndo {
+        /// Where the row lies.
+        key: SlotKey,
+        /// Whose row.
+        id: CallId,
+        /// The digest of its request.
+        digest: u128,
+        /// The closure.
+        run: AtomicClosure,
+    },
+    /// Forget the row that lies here, and its entry in the index of blocked rows.
+    DropRow {
+        /// Where.
+        key: SlotKey,
+    },
+    /// Put a row of the journal of relays, over what it has for the same call at the same position.
+    Journal(Journaled<Bytes>),
+    /// Drop all rows of the journal for a call that is served.
+    CloseJournal(Served),
     /// Remember the mark of a source alias and drop its sessions and rows below it.
     Mark {
         /// Whose.
@@ -176,6 +208,21 @@ pub enum Token {
     Block(CallId),
     /// A call put into the outbox.
     Outbox(CallId),
+    /// A call on put into the journal of relays.
+    CallOn(CallId),
+    /// A transaction of a relay turned back.
+    Course(CallId),
+    /// A row in state undoing.
+    Undoing(CallId),
+    /// A row in state cancelled.
+    Cancelled(CallId),
+    /// The journal of a transaction closed.
+    Closed {
+        /// The call that was served.
+        id: CallId,
+        /// Whether its row was forgotten, too.
+        rolled_back: bool,
+    },
     /// Anything else, under a number of the submitter's.
     Other(u64),
 }
@@ -184,7 +231,7 @@ pub enum Token {
 pub struct Committed {
     /// The job's token.
     pub token: Token,
-    /// The outcome of its `Atomic` or `App` write, or of the `AutoReply` row it put.
+    /// The outcome of its `Atomic`, `AtomicUndo` or `App` write, or of the `AutoReply` row it put.
     pub outcome: Option<Outcome<Bytes>>,
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use palib_core::message::{Message, Outcome};
+use palib_core::message::{CancelEnd, Message, Outcome};
 use quinn::{Connection, RecvStream, SendStream};
 use serde::Serialize;
 
@@ -209,8 +209,12 @@ async fn end_stream(mut stream: SendStream) {
 
 fn body_bytes(message: &Message<Bytes>) -> usize {
     match message {
-        Message::Request(request) => request.body.len(),
+        // A cancellation goes the same way as its request, and after it: it has the same body.
+        Message::Request(request) | Message::Cancel(request) => request.body.len(),
         Message::Answer { outcome: Outcome::Reply(body) | Outcome::Failed(body), .. } => body.len(),
-        Message::Refused { .. } => 0,
+        Message::CancelEnded { end: CancelEnd::NotUndone(why), .. } => why.len(),
+        Message::Refused { .. }
+        | Message::CancelEnded { end: CancelEnd::Cancelled { .. }, .. }
+        | Message::Mark { .. } => 0,
     }
 }

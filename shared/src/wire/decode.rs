@@ -1,18 +1,20 @@
 //! From bytes to messages. The bytes come from another process: nothing about them is believed.
 
 use bytes::{Buf, Bytes, BytesMut};
-use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Origin, PortId, TransId};
-use palib_core::message::{Message, Outcome, Refusal, Request};
+use palib_core::ids::{Incarnation, Mark, Origin, TransId};
+use palib_core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 
-use super::{
-    ANSWER_BYTES, Frame, LENGTH_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT, REFUSED_BYTES, REQUEST_BYTES,
-    WireError, kind,
-};
+use super::header::Reader;
+use super::{Frame, LENGTH_BYTES, WireError, flags, kind};
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// Bodies up to this size are copied out of the packet they came in. A slice would keep the whole receive buffer
 /// alive, up to 64 KiB, for as long as somebody holds the body; copying so few bytes costs less than that risk.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
+
+/// Copies share memory by so many bytes: an allocation for each would take longer than the copy itself, and so would
+/// the first clone of it.
+const COPIES_BYTES: usize = 4 * 1024;
 
 /// Room made at first for a frame that comes in pieces. It grows as the bytes really come, so a peer that only
 /// announces a large frame makes nobody set memory aside for it.
@@ -23,6 +25,7 @@ const PARTIAL_BYTES_AT_FIRST: usize = 16 * 1024;
 pub struct Decoder {
     /// The beginning of a frame whose end has not come yet.
     partial: BytesMut,
+    copies: Copies,
 }
 
 impl Decoder {
@@ -33,7 +36,7 @@ impl Decoder {
     pub fn feed(&mut self, mut chunk: Bytes, into: &mut Vec<Frame>) -> Result<(), WireError> {
         if !self.partial.is_empty() {
             match self.complete_partial(&mut chunk)? {
-                Some(frame) => into.push(decode_frame(frame)?),
+                Some(frame) => into.push(decode_frame(frame, &mut self.copies)?),
                 None => return Ok(()),
             }
         }
@@ -42,7 +45,7 @@ impl Decoder {
                 break;
             }
             chunk.advance(LENGTH_BYTES);
-            into.push(decode_frame(chunk.split_to(length))?);
+            into.push(decode_frame(chunk.split_to(length), &mut self.copies)?);
         }
         if !chunk.is_empty() {
             self.partial.reserve(chunk.len().max(PARTIAL_BYTES_AT_FIRST.min(FRAME_BYTES_MAX)));
@@ -79,6 +82,20 @@ impl Decoder {
     }
 }
 
+/// Where copies of small bodies are made.
+#[derive(Debug, Default)]
+struct Copies(BytesMut);
+
+impl Copies {
+    fn of(&mut self, body: &[u8]) -> Bytes {
+        if self.0.capacity() < body.len() {
+            self.0 = BytesMut::with_capacity(COPIES_BYTES.max(body.len()));
+        }
+        self.0.extend_from_slice(body);
+        self.0.split().freeze()
+    }
+}
+
 /// The length that stands at the start of these bytes, checked; none if not even that has come.
 fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
@@ -91,79 +108,75 @@ fn announced_length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
 }
 
 /// Decodes a frame without its length.
-fn decode_frame(mut frame: Bytes) -> Result<Frame, WireError> {
+fn decode_frame(mut frame: Bytes, copies: &mut Copies) -> Result<Frame, WireError> {
     let kind = frame.get_u8();
+    let mut header = Reader::new(kind, frame);
     let message = match kind {
-        kind::REQUEST => {
-            need(kind, &frame, REQUEST_BYTES)?;
-            Message::Request(Request {
-                id: get_id(kind, &mut frame)?,
-                born: Incarnation(frame.get_u64_le()),
-                target: AliasId(frame.get_u32_le()),
-                mark: Mark { born: Incarnation(frame.get_u64_le()), trans: TransId(frame.get_u64_le()) },
-                attempt: frame.get_u32_le(),
-                body: get_body(frame)?,
-            })
-        }
+        kind::REQUEST => Message::Request(get_request(header, copies)?),
+        kind::CANCEL => Message::Cancel(get_request(header, copies)?),
         kind::REPLY | kind::FAILED => {
-            need(kind, &frame, ANSWER_BYTES)?;
-            let id = get_id(kind, &mut frame)?;
-            let redundant = get_flag(kind, &mut frame)?;
-            let body = get_body(frame)?;
+            let (flags, id) = header.flags_and_id(flags::REDUNDANT)?;
+            let body = get_body(header.rest(), copies)?;
             let outcome = if kind == kind::REPLY { Outcome::Reply(body) } else { Outcome::Failed(body) };
-            Message::Answer { id, outcome, redundant }
+            Message::Answer { id, outcome, redundant: flags & flags::REDUNDANT != 0 }
         }
         kind::REFUSED => {
-            need(kind, &frame, REFUSED_BYTES)?;
-            let id = get_id(kind, &mut frame)?;
-            let refusal = get_refusal(kind, &mut frame)?;
-            if !frame.is_empty() {
-                return Err(WireError::Long { kind, bytes: frame.len() });
-            }
+            let (_, id) = header.flags_and_id(0)?;
+            let refusal = get_refusal(&mut header)?;
+            header.end()?;
             Message::Refused { id, refusal }
         }
-        kind::CONTROL => return Ok(Frame::Control(frame)),
+        kind::CANCELLED => {
+            let (flags, id) = header.flags_and_id(flags::UNDONE)?;
+            header.end()?;
+            Message::CancelEnded { id, end: CancelEnd::Cancelled { undone: flags & flags::UNDONE != 0 } }
+        }
+        kind::NOT_UNDONE => {
+            let (_, id) = header.flags_and_id(0)?;
+            Message::CancelEnded { id, end: CancelEnd::NotUndone(get_body(header.rest(), copies)?) }
+        }
+        kind::MARK => {
+            let (source, target) = (header.alias("source")?, header.alias("target")?);
+            let born = Incarnation(header.number("incarnation of the mark")?);
+            let mark = Mark { born, trans: TransId(header.number("mark")?) };
+            header.end()?;
+            Message::Mark { source, target, mark }
+        }
+        kind::CONTROL => return Ok(Frame::Control(header.rest())),
         _ => return Err(WireError::UnknownKind { kind }),
     };
     Ok(Frame::Message(message))
 }
 
-fn need(kind: u8, frame: &Bytes, needed: usize) -> Result<(), WireError> {
-    if frame.len() < needed {
-        return Err(WireError::Short { kind, bytes: frame.len(), needed });
-    }
-    Ok(())
-}
-
-fn get_id(kind: u8, frame: &mut Bytes) -> Result<CallId, WireError> {
-    let source = AliasId(frame.get_u32_le());
-    let form = frame.get_u8();
-    let number = frame.get_u64_le();
-    let origin = match form {
-        ORIGIN_PORT => {
-            let port = u32::try_from(number).map_err(|_| WireError::BadField {
-                kind,
-                field: "port",
-                value: number,
-            })?;
-            Origin::Port(PortId(port))
-        }
-        ORIGIN_INCARNATION => Origin::Incarnation(Incarnation(number)),
-        _ => return Err(WireError::BadField { kind, field: "form of id", value: form.into() }),
+fn get_request(mut header: Reader, copies: &mut Copies) -> Result<Request<Bytes>, WireError> {
+    let (flags, id) = header.flags_and_id(flags::OF_REQUEST)?;
+    let is_set = |flag| flags & flag != 0;
+    let born = match id.origin {
+        Origin::Incarnation(born) if !is_set(flags::BORN) => born,
+        _ if is_set(flags::BORN) => Incarnation(header.number("born")?),
+        // A port does not say it.
+        Origin::Port(_) | Origin::Incarnation(_) => return Err(header.impossible("flags", flags.into())),
     };
-    Ok(CallId { source, origin, trans: TransId(frame.get_u64_le()) })
+    let target = header.alias("target")?;
+    let mark_born = match is_set(flags::MARK_BORN) {
+        true => Incarnation(header.number("incarnation of the mark")?),
+        false => born,
+    };
+    let trans = TransId(id.trans.0.wrapping_sub(header.number("mark")?));
+    let attempt = if is_set(flags::ATTEMPT) { header.small("attempt")? } else { 0 };
+    Ok(Request {
+        id,
+        born,
+        target,
+        mark: Mark { born: mark_born, trans },
+        attempt,
+        cancellable: is_set(flags::CANCELLABLE),
+        body: get_body(header.rest(), copies)?,
+    })
 }
 
-fn get_flag(kind: u8, frame: &mut Bytes) -> Result<bool, WireError> {
-    match frame.get_u8() {
-        0 => Ok(false),
-        1 => Ok(true),
-        value => Err(WireError::BadField { kind, field: "redundant", value: value.into() }),
-    }
-}
-
-fn get_refusal(kind: u8, frame: &mut Bytes) -> Result<Refusal, WireError> {
-    Ok(match frame.get_u8() {
+fn get_refusal(header: &mut Reader) -> Result<Refusal, WireError> {
+    Ok(match header.byte()? {
         1 => Refusal::NotInService,
         2 => Refusal::Stale,
         3 => Refusal::DifferentBody,
@@ -173,15 +186,15 @@ fn get_refusal(kind: u8, frame: &mut Bytes) -> Result<Refusal, WireError> {
         7 => Refusal::NotYourAlias,
         8 => Refusal::UnknownAlias,
         9 => Refusal::Busy,
-        value => return Err(WireError::BadField { kind, field: "refusal", value: value.into() }),
+        value => return Err(header.impossible("refusal", value.into())),
     })
 }
 
-fn get_body(rest: Bytes) -> Result<Bytes, WireError> {
+fn get_body(rest: Bytes, copies: &mut Copies) -> Result<Bytes, WireError> {
     match rest.len() {
         0 => Ok(Bytes::new()),
         bytes if bytes > BODY_BYTES_MAX => Err(WireError::BodyTooLarge { bytes }),
-        bytes if bytes <= COPIED_BYTES_MAX => Ok(Bytes::copy_from_slice(&rest)),
+        bytes if bytes <= COPIED_BYTES_MAX => Ok(copies.of(&rest)),
         _ => Ok(rest),
     }
 }

@@ -1,15 +1,13 @@
 //! From messages to bytes, straight into a link's buffer.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use palib_core::ids::{CallId, Origin};
-use palib_core::message::{Message, Outcome, Refusal, Request};
+use palib_core::ids::Origin;
+use palib_core::message::{CancelEnd, Message, Outcome, Refusal, Request};
 use serde::Serialize;
 
-use super::{
-    ANSWER_BYTES, LENGTH_BYTES, ORIGIN_INCARNATION, ORIGIN_PORT, REFUSED_BYTES, REQUEST_BYTES, WireError,
-    kind,
-};
-use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
+use super::header::Writer;
+use super::{LENGTH_BYTES, WireError, flags, kind};
+use crate::limits::FRAME_BYTES_MAX;
 
 /// Appends the frame of a message.
 ///
@@ -17,23 +15,40 @@ use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 /// If its body is over the limit; nothing was appended then.
 pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<(), WireError> {
     match message {
-        Message::Request(request) => encode_request(out, request),
+        Message::Request(request) => encode_request(out, kind::REQUEST, request),
+        Message::Cancel(request) => encode_request(out, kind::CANCEL, request),
         Message::Answer { id, outcome, redundant } => {
             let (kind, body) = match outcome {
                 Outcome::Reply(body) => (kind::REPLY, body),
                 Outcome::Failed(body) => (kind::FAILED, body),
             };
-            start(out, kind, ANSWER_BYTES, body)?;
-            put_id(out, id);
-            out.put_u8(u8::from(*redundant));
-            out.put_slice(body);
-            Ok(())
+            let mut header = Writer::new(kind);
+            header.flags_and_id(flag(flags::REDUNDANT, *redundant), id);
+            header.finish(out, body)
         }
         Message::Refused { id, refusal } => {
-            start(out, kind::REFUSED, REFUSED_BYTES, &[])?;
-            put_id(out, id);
-            out.put_u8(refusal_code(*refusal));
-            Ok(())
+            let mut header = Writer::new(kind::REFUSED);
+            header.flags_and_id(0, id);
+            header.byte(refusal_code(*refusal));
+            header.finish(out, &[])
+        }
+        Message::CancelEnded { id, end: CancelEnd::Cancelled { undone } } => {
+            let mut header = Writer::new(kind::CANCELLED);
+            header.flags_and_id(flag(flags::UNDONE, *undone), id);
+            header.finish(out, &[])
+        }
+        Message::CancelEnded { id, end: CancelEnd::NotUndone(why) } => {
+            let mut header = Writer::new(kind::NOT_UNDONE);
+            header.flags_and_id(0, id);
+            header.finish(out, why)
+        }
+        Message::Mark { source, target, mark } => {
+            let mut header = Writer::new(kind::MARK);
+            header.number(u64::from(source.0));
+            header.number(u64::from(target.0));
+            header.number(mark.born.0);
+            header.number(mark.trans.0);
+            header.finish(out, &[])
         }
     }
 }
@@ -60,44 +75,33 @@ pub fn encode_control(out: &mut BytesMut, message: &impl Serialize) -> Result<()
     Ok(())
 }
 
-fn encode_request(out: &mut BytesMut, request: &Request<Bytes>) -> Result<(), WireError> {
-    start(out, kind::REQUEST, REQUEST_BYTES, &request.body)?;
-    put_id(out, &request.id);
-    out.put_u64_le(request.born.0);
-    out.put_u32_le(request.target.0);
-    out.put_u64_le(request.mark.born.0);
-    out.put_u64_le(request.mark.trans.0);
-    out.put_u32_le(request.attempt);
-    out.put_slice(&request.body);
-    Ok(())
+fn encode_request(out: &mut BytesMut, kind: u8, request: &Request<Bytes>) -> Result<(), WireError> {
+    let Request { id, born, target, mark, attempt, cancellable, body } = request;
+    let born_apart = id.origin != Origin::Incarnation(*born);
+    let mark_apart = mark.born != *born;
+    let mut header = Writer::new(kind);
+    let flags = flag(flags::CANCELLABLE, *cancellable)
+        | flag(flags::BORN, born_apart)
+        | flag(flags::MARK_BORN, mark_apart)
+        | flag(flags::ATTEMPT, *attempt > 0);
+    header.flags_and_id(flags, id);
+    if born_apart {
+        header.number(born.0);
+    }
+    header.number(u64::from(target.0));
+    if mark_apart {
+        header.number(mark.born.0);
+    }
+    // The mark follows the ids closely.
+    header.number(id.trans.0.wrapping_sub(mark.trans.0));
+    if *attempt > 0 {
+        header.number(u64::from(*attempt));
+    }
+    header.finish(out, body)
 }
 
-/// Checks the body, makes room for the whole frame at once, and writes its length and kind.
-fn start(out: &mut BytesMut, kind: u8, header_bytes: usize, body: &[u8]) -> Result<(), WireError> {
-    if body.len() > BODY_BYTES_MAX {
-        return Err(WireError::BodyTooLarge { bytes: body.len() });
-    }
-    let bytes = 1 + header_bytes + body.len();
-    out.reserve(LENGTH_BYTES + bytes);
-    // The limit is far below what a u32 holds.
-    out.put_u32_le(bytes as u32);
-    out.put_u8(kind);
-    Ok(())
-}
-
-fn put_id(out: &mut BytesMut, id: &CallId) {
-    out.put_u32_le(id.source.0);
-    match id.origin {
-        Origin::Port(port) => {
-            out.put_u8(ORIGIN_PORT);
-            out.put_u64_le(u64::from(port.0));
-        }
-        Origin::Incarnation(incarnation) => {
-            out.put_u8(ORIGIN_INCARNATION);
-            out.put_u64_le(incarnation.0);
-        }
-    }
-    out.put_u64_le(id.trans.0);
+fn flag(flag: u8, set: bool) -> u8 {
+    if set { flag } else { 0 }
 }
 
 /// The code of a refusal. A code is never given to another refusal: peers of an older palib may still send it.

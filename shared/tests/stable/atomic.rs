@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, RowState};
+use palib::core::server::OnFailure;
 use palib::stable::{AppWrite, AreaWrite, AtomicClosure, StableArea};
 
 use crate::support::{Opened, Place, adding, call, key_of};
 
 fn atomic(area: &Opened, trans: u64, run: AtomicClosure) -> Outcome<Bytes> {
     let key = key_of(3, 1, trans);
-    area.write(vec![AreaWrite::Atomic { key, id: call(3, 1, trans), digest: 5, run }]).unwrap()
+    let failure = OnFailure::Register;
+    area.write(vec![AreaWrite::Atomic { key, id: call(3, 1, trans), digest: 5, failure, run }]).unwrap()
 }
 
 fn registered(area: &Opened, trans: u64) -> Outcome<Bytes> {

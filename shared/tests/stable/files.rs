@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use palib::core::ids::Incarnation;
-use palib::stable::redb::{RedbArea, RedbOptions, area_path};
+use palib::stable::redb::{RedbArea, RedbOptions, SCHEMA_VERSION, area_path};
 use palib::stable::{AreaError, StableArea, raise_fence};
 
 use crate::support::{ALIAS, ALIAS_ID, Opened, Place, key_of, put, reply_row};
@@ -22,7 +22,7 @@ fn a_new_area_is_for_its_owner_alone_and_leaves_no_temporary_file() {
     names.sort();
     assert_eq!(names, ["counter.incarnation", "counter.redb"]);
     let summary = area.area.summary();
-    assert_eq!((summary.alias.as_str(), summary.schema, summary.incarnation), (ALIAS, 1, 1));
+    assert_eq!((summary.alias.as_str(), summary.schema, summary.incarnation), (ALIAS, SCHEMA_VERSION, 1));
     assert_eq!(summary.bytes, std::fs::metadata(place.path()).unwrap().len());
 }
 
@@ -160,25 +160,35 @@ fn the_area_of_another_alias_is_refused_by_its_name() {
 
 #[test]
 fn another_schema_version_is_refused_by_its_number() {
-    let place = Place::new();
-    place.open().area.close().unwrap();
-    // A record of the table `meta` as version 7 would write it: version and checksum, then the number.
-    let content = 7u32.to_le_bytes();
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[0, 1]);
-    hasher.update(b"schema");
-    hasher.update(&content);
-    let record = [&[1][..], &hasher.finalize().to_le_bytes(), &content].concat();
-    let db = redb::Database::open(place.path()).unwrap();
-    let txn = db.begin_write().unwrap();
-    {
-        let mut meta = txn.open_table(redb::TableDefinition::<&[u8], &[u8]>::new("meta")).unwrap();
-        meta.insert(&b"schema"[..], &record[..]).unwrap();
+    // An older one, from before relays had a journal, and one to come.
+    for version in [SCHEMA_VERSION - 1, SCHEMA_VERSION + 5] {
+        let place = Place::new();
+        place.open().area.close().unwrap();
+        // A record of the table `meta` as that version wrote it: version and checksum, then the number.
+        let content = version.to_le_bytes();
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&[0, 1]);
+        hasher.update(b"schema");
+        hasher.update(&content);
+        let record = [&[1][..], &hasher.finalize().to_le_bytes(), &content].concat();
+        let db = redb::Database::open(place.path()).unwrap();
+        let txn = db.begin_write().unwrap();
+        {
+            let mut meta = txn.open_table(redb::TableDefinition::<&[u8], &[u8]>::new("meta")).unwrap();
+            meta.insert(&b"schema"[..], &record[..]).unwrap();
+        }
+        // What that version did not have is not looked for.
+        txn.delete_table(redb::TableDefinition::<&[u8], &[u8]>::new("relay")).unwrap();
+        txn.commit().unwrap();
+        db.close().unwrap();
+        let error = refused(
+            &place,
+            &format!(
+                "schema version {version}, this palib reads version {SCHEMA_VERSION}; use the palib that wrote it"
+            ),
+        );
+        assert!(matches!(error, AreaError::OtherVersion { found, .. } if found == version));
     }
-    txn.commit().unwrap();
-    db.close().unwrap();
-    let error = refused(&place, "schema version 7, this palib reads version 1");
-    assert!(matches!(error, AreaError::OtherVersion { found: 7, known: 1, .. }));
 }
 
 #[test]

@@ -112,7 +112,9 @@ fn an_index_that_disagrees_with_its_rows_is_found() {
     db.close().unwrap();
     let check = inspect_file(&place.path()).unwrap().check();
     assert_eq!(check.damages, 1, "{check:?}");
-    assert!(check.listed[0].reason.contains("call 2 is blocked, and the redundancy table does not"));
+    assert!(
+        check.listed[0].reason.contains("call 2 is blocked or relaying, and the redundancy table does not")
+    );
     let error = place.open().area.blocked().unwrap_err();
     assert!(matches!(error, AreaError::DamagedRecord { .. }), "{error}");
 }

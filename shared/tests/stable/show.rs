@@ -3,7 +3,7 @@
 use palib::core::redundancy::{RedProcess, RowState};
 use palib::stable::{AreaError, AreaWrite, StableArea};
 
-use crate::support::{OneName, Place, adding, blocked_row, mark, pending, put, reply_row};
+use crate::support::{OneName, Place, adding, blocked_row, journaled, mark, pending, put, reply_row, served};
 
 #[test]
 fn rows_are_shown_page_by_page_in_the_order_of_their_keys() {
@@ -63,6 +63,7 @@ fn every_table_is_decoded() {
         put(blocked_row(7, 1, 2)),
         mark(7, 1, 1),
         AreaWrite::OutboxPut(pending(5, "inc a 1")),
+        AreaWrite::Journal(journaled(served(7, 1, 2), &[2, 1], 6, None)),
         AreaWrite::App(adding("effects", 3)),
     ]);
     for (table, key, value) in [
@@ -71,6 +72,7 @@ fn every_table_is_decoded() {
         ("blocked", "counter, incarnation 1, slot 2", "call: 2"),
         ("marks", "counter", "transId: 1"),
         ("outbox", "counter/i1/5", "body: inc a 1"),
+        ("relay", "counter, incarnation 1, transId 2, position 2.1", "message: reserve 6"),
         ("app", "effects", "bytes: 3"),
     ] {
         let page = area.area.browse(&OneName, table, None, 100).unwrap();
@@ -81,7 +83,15 @@ fn every_table_is_decoded() {
     }
     let counts: Vec<_> =
         area.area.summary().tables.into_iter().map(|table| (table.name, table.rows)).collect();
-    let wanted = [("meta", 4), ("redundancy", 2), ("blocked", 1), ("marks", 1), ("outbox", 1), ("app", 1)];
+    let wanted = [
+        ("meta", 4),
+        ("redundancy", 2),
+        ("blocked", 1),
+        ("marks", 1),
+        ("outbox", 1),
+        ("relay", 1),
+        ("app", 1),
+    ];
     assert_eq!(counts, wanted.map(|(name, rows)| (name.to_owned(), rows)));
 }
 

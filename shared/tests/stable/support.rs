@@ -10,6 +10,7 @@ use bytes::Bytes;
 use palib::core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Origin, Session, SlotKey, TransId};
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, Row, RowState, WINDOW};
+use palib::core::relay::{Course, Journaled, Policy, Position, Served};
 use palib::core::resend::Pending;
 use palib::stable::redb::{DiskSeam, RedbArea, RedbOptions, area_path};
 use palib::stable::{
@@ -180,6 +181,15 @@ pub(crate) fn adding(key: &'static str, number: u64) -> AtomicClosure {
     })
 }
 
+/// A closure that adds to a number and then fails.
+pub(crate) fn adding_in_vain(key: &'static str, number: u64, why: &'static str) -> AtomicClosure {
+    let mut add = adding(key, number);
+    Box::new(move |app: &mut dyn AppWrite| {
+        add(app);
+        Outcome::Failed(Bytes::from(why))
+    })
+}
+
 pub(crate) fn call(source: u32, born: u64, trans: u64) -> CallId {
     CallId { source: AliasId(source), origin: Origin::Incarnation(Incarnation(born)), trans: TransId(trans) }
 }
@@ -197,6 +207,12 @@ pub(crate) fn reply_row(source: u32, born: u64, trans: u64, reply: &str) -> Row<
 
 pub(crate) fn blocked_row(source: u32, born: u64, trans: u64) -> Row<Bytes> {
     let state = RowState::Blocked { request: Bytes::from(format!("create {trans}")) };
+    Row { id: call(source, born, trans), digest: u128::from(trans), state }
+}
+
+pub(crate) fn relaying_row(source: u32, born: u64, trans: u64, course: Course<Bytes>) -> Row<Bytes> {
+    let request = Bytes::from(format!("order {trans}"));
+    let state = RowState::Relaying { request, policy: Policy::RollBack, course, cancellable: true };
     Row { id: call(source, born, trans), digest: u128::from(trans), state }
 }
 
@@ -218,6 +234,28 @@ pub(crate) fn pending(trans: u64, body: &str) -> Pending<Bytes> {
         target: AliasId(9),
         invoked: Nanos(1000 + trans),
         body: Bytes::from(body.to_owned()),
+    }
+}
+
+pub(crate) fn served(source: u32, born: u64, trans: u64) -> Served {
+    Served { id: call(source, born, trans), born: Incarnation(born) }
+}
+
+/// A call made on behalf of another; one that was answered has the answer.
+pub(crate) fn journaled(
+    served: Served,
+    position: &[u16],
+    trans: u64,
+    answer: Option<Outcome<Bytes>>,
+) -> Journaled<Bytes> {
+    let call = pending(trans, &format!("reserve {trans}"));
+    Journaled {
+        served,
+        position: Position(position.to_vec()),
+        call,
+        digest: u128::from(trans),
+        answer,
+        designated: None,
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) fn last(app: &App) -> Table {
 fn is_detail(what: &What) -> bool {
     match what {
         What::Alias { .. } | What::Resent { .. } | What::RedundancyFound { .. } => true,
+        What::Relayed { .. } | What::RelayAnswered { .. } | What::RelayCompleted { .. } => true,
+        What::CancelSent { .. } | What::CancelConfirmed { .. } => true,
         What::Log { level, .. } => level == "info",
         _ => false,
     }

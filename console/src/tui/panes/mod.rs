@@ -5,10 +5,12 @@ mod areas;
 mod demos;
 mod events;
 mod redundancy;
+mod relay;
 mod sequence;
 
-use super::app::{App, Pane};
+use super::app::{App, Owner, Pane, Reading};
 use super::table::Table;
+use crate::world::clock;
 
 pub(crate) use areas::{record, value_lines};
 pub(crate) use demos::standing;
@@ -20,6 +22,8 @@ pub(crate) fn table(app: &App, pane: Pane) -> Table {
         Pane::Aliases => aliases::table(app),
         Pane::LastEvents => events::last(app),
         Pane::Redundancy => redundancy::table(app),
+        Pane::Relays => relay::transactions(app),
+        Pane::Journal => relay::journal(app),
         Pane::Sequence => sequence::table(app),
         Pane::Areas => areas::areas(app),
         Pane::Records => areas::records(app),
@@ -32,4 +36,16 @@ pub(crate) fn table(app: &App, pane: Pane) -> Table {
         None => table.all = table.rows.len(),
     }
     table
+}
+
+/// Who told what is shown of an alias, and as of when, if it is not as it is now.
+fn as_of<T>(app: &App, alias: &str, reading: Option<&Reading<T>>) -> String {
+    let as_of = reading.map(|it| clock(it.unix_ms, app.world().zero_unix_ms)).unwrap_or_default();
+    match app.owner(alias) {
+        _ if app.past.is_some() && reading.is_some() => format!("as read at {as_of}"),
+        Owner::Serves(process) => format!("of {process}, in service"),
+        Owner::Hangs(process) => format!("{process} hangs: stale, as of {as_of}"),
+        Owner::Dead if reading.is_some() => format!("nobody in service: stale, as of {as_of}"),
+        Owner::Dead => "nobody in service".into(),
+    }
 }

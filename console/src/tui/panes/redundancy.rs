@@ -2,7 +2,7 @@
 
 use palib::control::TableRow;
 
-use crate::tui::app::{App, Owner};
+use crate::tui::app::App;
 use crate::tui::redundancy::rows;
 use crate::tui::table::{Row, Table, number, plain, rest, text, toned};
 use crate::world::{Tone, clock, duration_us};
@@ -13,7 +13,10 @@ pub(super) fn table(app: &App) -> Table {
     let (found, more) = page.unwrap_or((&[], false));
     let mut made: Vec<Row> = found.iter().map(|it| row(app, it)).collect();
     made.sort_by_key(|row| !row.first);
-    let mut remark = alias.as_deref().map_or_else(String::new, |alias| remark(app, alias));
+    let mut remark = alias.as_deref().map_or_else(String::new, |alias| {
+        let reading = app.redundancy.get(alias).and_then(|readings| readings.at(app.until_unix_ms()));
+        super::as_of(app, alias, reading)
+    });
     if more {
         remark.push_str("   there are more: /id:TEXT finds them");
     }
@@ -37,20 +40,6 @@ pub(super) fn table(app: &App) -> Table {
     }
 }
 
-/// Whose table it is, as of when.
-fn remark(app: &App, alias: &str) -> String {
-    let world = app.world();
-    let reading = app.redundancy.get(alias).and_then(|readings| readings.at(app.until_unix_ms()));
-    let as_of = reading.map(|reading| clock(reading.unix_ms, world.zero_unix_ms)).unwrap_or_default();
-    match app.owner(alias) {
-        _ if app.past.is_some() && reading.is_some() => format!("as read at {as_of}"),
-        Owner::Serves(process) => format!("of {process}, in service"),
-        Owner::Hangs(process) => format!("{process} hangs: stale, as of {as_of}"),
-        Owner::Dead if reading.is_some() => format!("nobody in service: stale, as of {as_of}"),
-        Owner::Dead => "nobody in service".into(),
-    }
-}
-
 fn empty(app: &App, alias: Option<&str>) -> String {
     let Some(alias) = alias else { return "There is no alias yet.".into() };
     let readings = app.redundancy.get(alias);
@@ -70,8 +59,13 @@ fn empty(app: &App, alias: Option<&str>) -> String {
 pub(crate) fn state_words(state: &str) -> (Tone, &str) {
     match state {
         "executing" | "committing" => (Tone::Standby, state),
+        "relaying" | "undoing" => (Tone::Standby, state),
         "blocked" => (Tone::Warn, "blocked"),
+        "rolling_back" => (Tone::Warn, "rolling back"),
         "in_doubt" => (Tone::Bad, "in doubt"),
+        "diverged" | "stuck" => (Tone::Bad, state),
+        "rolled_back" => (Tone::Past, "rolled back"),
+        "cancelled" => (Tone::Past, state),
         "auto_reply" => (Tone::Good, "answered"),
         "handler" => (Tone::Good, "handler"),
         other => (Tone::Plain, other),
@@ -90,7 +84,7 @@ fn row(app: &App, row: &TableRow) -> Row {
     let hits = if row.hits == 0 { plain("0") } else { toned(Tone::Good, row.hits.to_string()) };
     Row {
         key: row.id.clone(),
-        first: row.state == "in_doubt",
+        first: matches!(row.state.as_str(), "in_doubt" | "diverged" | "stuck"),
         cells: vec![
             plain(&row.id),
             toned(tone, format!("{} {state}", app.theme.glyph(tone))),

@@ -35,8 +35,10 @@ fn every_key_of_the_table_does_something_somewhere() {
         for key in command.keys {
             let does = Screen::ALL.iter().filter(|screen| command.is_on(**screen)).any(|screen| {
                 // From the middle of a table, in the past as well as live, so that every direction is open.
-                [".", "< ,", "j j"].iter().any(|before| {
-                    let mut rig = Rig::after_kill().sized((120, 36));
+                let stages = [Stage::counter_after_kill(), relay::stage()];
+                let ways = stages.iter().flat_map(|stage| [".", "< ,", "j j"].map(|before| (stage, before)));
+                ways.into_iter().any(|(stage, before)| {
+                    let mut rig = Rig::on(stage.clone()).sized((120, 36));
                     rig.press(&screen.number().to_string()).press(before).ticks(1);
                     rig.app.note = None;
                     let old = seen(&mut rig);

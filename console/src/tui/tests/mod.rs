@@ -2,6 +2,7 @@
 
 mod keys;
 mod pictures;
+mod relay;
 mod sequence;
 mod time;
 
@@ -73,11 +74,21 @@ struct Rig {
     /// The commands that went out, but for the questions that were answered.
     out: Vec<Cmd>,
     refuse: Option<String>,
+    /// A transaction that is over: relays do not tell of it any more.
+    without: Option<&'static str>,
+    /// What a redundancy table holds.
+    rows: Vec<TableRow>,
 }
 
 impl Rig {
     fn without_cluster() -> Rig {
-        Rig { app: App::new(UNICODE, false, demos()), out: Vec::new(), refuse: None }
+        Rig {
+            app: App::new(UNICODE, false, demos()),
+            out: Vec::new(),
+            refuse: None,
+            without: None,
+            rows: table_rows(),
+        }
     }
 
     fn on(stage: Stage) -> Rig {
@@ -132,10 +143,14 @@ impl Rig {
             _ => return None,
         };
         let answer = match query {
-            Query::Table { .. } => Answer::Table(Page { rows: table_rows(), next: None }),
+            Query::Table { .. } => Answer::Table(Page { rows: self.rows.clone(), next: None }),
             Query::Area { alias } => Answer::Area(area(alias)),
             Query::Browse { table, .. } => Answer::Browse(Page { rows: records(table), next: None }),
-            Query::Relays { .. } => Answer::Relays(Relays::default()),
+            Query::Relays { alias, .. } => {
+                let mut relays = relay::relays(alias);
+                relays.rows.retain(|row| self.without != Some(row.id.as_str()));
+                Answer::Relays(relays)
+            }
             Query::Resolve { .. } | Query::SetPolicy { .. } => Answer::Resolved,
             Query::Service { .. } => Answer::Service("done".into()),
         };
@@ -183,7 +198,10 @@ impl Rig {
                     request,
                     OperatorRequest::Aliases
                         | OperatorRequest::Query {
-                            query: Query::Table { .. } | Query::Area { .. } | Query::Browse { .. },
+                            query: Query::Table { .. }
+                                | Query::Area { .. }
+                                | Query::Browse { .. }
+                                | Query::Relays { .. },
                             ..
                         }
                 );

@@ -11,13 +11,26 @@ use crate::tui::popup::Popup;
 use crate::tui::{keys, tour};
 use crate::world::Tone;
 
+/// How much room there is for the state of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// For air between its parts.
+    Wide,
+    /// For its parts; what is not the case is left out.
+    Short,
+    /// For what must be said.
+    Least,
+}
+
 /// Names of so many letters and more have a little air around them.
 const SHORT: usize = 4;
 
 /// Tabs on the left, the state of everything on the right.
 pub(super) fn top(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
-    let right = status(app, false);
-    let right = if fits(app, 3, &right, area) { right } else { status(app, true) };
+    let right = [(Room::Wide, 3), (Room::Short, 0)]
+        .into_iter()
+        .find_map(|(room, letters)| Some(status(app, room)).filter(|right| fits(app, letters, right, area)));
+    let right = right.unwrap_or_else(|| status(app, Room::Least));
     let letters =
         [10, 6, SHORT, 3, 2, 0].into_iter().find(|letters| fits(app, *letters, &right, area)).unwrap_or(0);
     let mut x = area.x;
@@ -42,7 +55,8 @@ fn tab(app: &App, screen: Screen, letters: usize) -> (String, Style) {
     }
     let name: String = screen.name().chars().take(letters).collect();
     let gap = if letters >= SHORT { " " } else { "" };
-    (format!("{gap}{number} {name} "), app.theme.dim())
+    let end = if letters == 0 { "" } else { " " };
+    (format!("{gap}{number} {name}{end}"), app.theme.dim())
 }
 
 fn fits(app: &App, letters: usize, right: &[Piece], area: Rect) -> bool {
@@ -51,10 +65,10 @@ fn fits(app: &App, letters: usize, right: &[Piece], area: Rect) -> bool {
     tabs + right + 2 <= area.width
 }
 
-fn status(app: &App, short: bool) -> Vec<Piece> {
+fn status(app: &App, room: Room) -> Vec<Piece> {
     let theme = &app.theme;
     let world = app.world();
-    let gap = if short { " " } else { "   " };
+    let gap = if room == Room::Wide { "   " } else { " " };
     let (up, all) = world.up();
     let tone = match (up == all, up) {
         (true, _) => Tone::Good,
@@ -66,7 +80,16 @@ fn status(app: &App, short: bool) -> Vec<Piece> {
         pieces.push((format!("{} {up}/{all} up{gap}", theme.glyph(tone)), theme.style(tone)));
         let armed = world.active_defects().count();
         let style = if armed > 0 { theme.style(Tone::Injected) } else { theme.dim() };
-        pieces.push((format!("{} {armed} armed{gap}", theme.pick("↯", "%")), style));
+        let word = if room == Room::Least { "" } else { " armed" };
+        if armed > 0 || room == Room::Wide {
+            pieces.push((format!("{} {armed}{word}{gap}", theme.pick("↯", "%")), style));
+        }
+    }
+    let waiting = world.needs_operator();
+    if waiting > 0 {
+        let verb = if waiting == 1 { "needs" } else { "need" };
+        let text = format!("{} {waiting} {verb} you{gap}", theme.glyph(Tone::Warn));
+        pieces.push((text, theme.style(Tone::Warn)));
     }
     let verdict = world.verdict();
     let (tone, glyph) = match (verdict.is_clean(), verdict.is_measured()) {

@@ -4,6 +4,7 @@ mod bars;
 mod grid;
 mod paint;
 mod popups;
+mod relay;
 mod screens;
 mod sequence;
 pub(super) mod timeline;

@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::tui::app::{App, Pane, Shown, Spot};
-use crate::tui::table::{Cell, Column, Look, Table};
+use crate::tui::table::{Cell, Column, Look, Table, plain};
 
 /// A piece of text with its style.
 pub(super) type Piece = (String, Style);
@@ -179,7 +179,7 @@ fn titles(
         if app.pane() == pane && look.column == *column {
             style = style.add_modifier(Modifier::UNDERLINED);
         }
-        let text = Cell { text: title, tone: crate::world::Tone::Plain };
+        let text = plain(title);
         let place = Rect { height: 1, ..area };
         shown.spots.push((Rect { x: area.x + x, width: *width, ..place }, Spot::Header(pane, *column)));
         let text = aligned(app, &text.text, usize::from(*width), of.right);
@@ -200,8 +200,15 @@ fn cell(
     if chosen && under_cursor {
         style = style.add_modifier(Modifier::UNDERLINED);
     }
-    let text = aligned(app, &cell.text, usize::from(width), column.right);
-    at(app, buffer, Rect { width: place.width.min(x + width), ..place }, x, 0, &text, style);
+    let room = Rect { width: place.width.min(x + width), ..place };
+    if cell.parts.is_empty() {
+        let text = aligned(app, &cell.text, usize::from(width), column.right);
+        at(app, buffer, room, x, 0, &text, style);
+    } else if x < room.width {
+        let pieces: Vec<Piece> =
+            cell.parts.iter().map(|(tone, text)| (text.clone(), app.theme.style(*tone))).collect();
+        line(app, buffer, Rect { x: room.x + x, width: room.width - x, ..room }, 0, &pieces);
+    }
 }
 
 fn aligned(app: &App, text: &str, width: usize, right: bool) -> String {

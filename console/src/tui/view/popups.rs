@@ -22,7 +22,7 @@ pub(super) fn popup(app: &App, popup: &Popup, buffer: &mut Buffer, area: Rect, s
     match popup {
         // It is typed in the line for notes.
         Popup::Filter { .. } => {}
-        Popup::Menu { title, items, chosen } => {
+        Popup::Menu { title, items, chosen, .. } => {
             let lines = items.iter().enumerate().map(|(at, item)| (item_line(app, item), Some(at))).collect();
             boxed(app, buffer, area, title, lines, Some(*chosen), shown);
         }

@@ -15,6 +15,7 @@ pub(super) fn screen(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Sho
     match app.screen {
         Screen::Cluster => cluster(app, buffer, area, shown),
         Screen::Redundancy => redundant(app, buffer, area, shown),
+        Screen::Relay => super::relay::transactions(app, buffer, area, shown),
         Screen::Sequence => super::sequence::sequence(app, buffer, area, shown),
         Screen::Stable => stable(app, buffer, area, shown),
         Screen::Log => table(app, buffer, area, Pane::Log, shown),
@@ -23,7 +24,7 @@ pub(super) fn screen(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Sho
 }
 
 /// Stacks parts of these heights; the last takes what is left.
-fn stack<const N: usize>(area: Rect, heights: [u16; N]) -> [Rect; N] {
+pub(super) fn stack<const N: usize>(area: Rect, heights: [u16; N]) -> [Rect; N] {
     let mut y = area.y;
     let mut left = area.height;
     let mut place = 0;
@@ -89,6 +90,9 @@ fn alias_story(app: &App, buffer: &mut Buffer, area: Rect) {
         "   executing {}   held {}   in doubt {}   pending {}   found redundant {}   sent again {}",
         stats.executing, stats.held, stats.in_doubt, stats.pending, stats.redundant, stats.resent
     );
+    if world.is_relay(&alias) {
+        line.push_str(&format!("   transactions {}   retained {}", stats.relays, stats.relays_retained));
+    }
     for (name, count) in &stats.counters {
         line.push_str(&format!("   {name} {count}"));
     }
@@ -113,6 +117,7 @@ fn redundant(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     };
     let remark = match row.state.as_str() {
         "in_doubt" => "in doubt: its effect may or may not have happened; r decides",
+        "diverged" | "stuck" => "it waits for you: r decides; screen 3 has its journal",
         _ => "Enter shows its whole reply",
     };
     let inner = section(app, buffer, bottom, &format!("lifeline of {}", row.id), remark, false);

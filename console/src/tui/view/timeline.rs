@@ -13,9 +13,11 @@ use crate::world::{Tone, clock};
 #[must_use]
 pub(crate) fn is_mark(what: &What) -> bool {
     match what {
-        What::Defect { .. } | What::Outage { .. } | What::InDoubt { .. } | What::PromotionFailed { .. } => {
-            true
-        }
+        What::Defect { .. }
+        | What::Paused { .. }
+        | What::Outage { .. }
+        | What::InDoubt { .. }
+        | What::PromotionFailed { .. } => true,
         What::TakeoverStarted { cause, .. } => cause != "first start",
         What::Exited { ordered, .. } => !ordered,
         _ => false,
@@ -28,7 +30,7 @@ fn mark(app: &App, what: &What) -> Option<(u8, &'static str, Tone)> {
     Some(match what {
         What::Outage { .. } | What::PromotionFailed { .. } => (5, theme.pick("✖", "x"), Tone::Bad),
         What::InDoubt { .. } => (4, "?", Tone::Warn),
-        What::Defect { .. } => (3, theme.pick("↯", "%"), Tone::Injected),
+        What::Defect { .. } | What::Paused { .. } => (3, theme.pick("↯", "%"), Tone::Injected),
         What::TakeoverStarted { cause, .. } if cause != "first start" => {
             (2, theme.pick("◐", "~"), Tone::Warn)
         }

@@ -1,6 +1,6 @@
 //! The topology: who calls, who is called, who stands behind whom, and how much goes along the lines.
 
-use palib::control::AliasRow;
+use palib::control::{AliasRow, MemberRow};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -96,10 +96,21 @@ fn place(app: &App, area: Rect) -> (Vec<Boxed<'_>>, usize) {
     (boxes, left_out)
 }
 
-fn member_text(app: &App, member: &palib::control::MemberRow) -> (Tone, String) {
+fn member_text(app: &App, member: &MemberRow) -> (Tone, String) {
     let (tone, glyph, word) = standing(app, member);
     let pid = member.pid.map_or_else(String::new, |pid| format!(" {pid}"));
     (tone, format!("{glyph} {}{pid}  {word}", member.process))
+}
+
+/// How many transactions a relay has open, and how many of them need an operator.
+fn transactions(world: &World, row: &AliasRow) -> Option<(Tone, String)> {
+    let stats = world.active_stats(Some(&row.alias)).next();
+    match stats.filter(|_| world.is_relay(&row.alias))? {
+        stats if stats.relays_stuck > 0 => {
+            Some((Tone::Warn, format!("tx {}, {} for you", stats.relays, stats.relays_stuck)))
+        }
+        stats => Some((Tone::Plain, format!("tx {}", stats.relays))),
+    }
 }
 
 fn wide(app: &App, row: &AliasRow) -> u16 {
@@ -122,12 +133,14 @@ fn frame(app: &App, buffer: &mut Buffer, boxed: &Boxed<'_>) {
     let rule = theme.pick("─", "-");
     let inner = usize::from(place.width.saturating_sub(2));
     let title = paint::cut(app, &row.alias, inner.saturating_sub(3));
-    let tail = rule.repeat(inner.saturating_sub(usize::from(width(&title)) + 2));
-    let pieces = [
-        (format!("{} ", theme.pick("┌", "+")), dim),
-        (title, theme.strong()),
-        (format!(" {tail}{}", theme.pick("┐", "+")), dim),
-    ];
+    let (tone, open) = transactions(app.world(), row).unwrap_or((Tone::Plain, String::new()));
+    let mut room = inner.saturating_sub(usize::from(width(&title)) + 2);
+    let mut pieces = vec![(format!("{} ", theme.pick("┌", "+")), dim), (title, theme.strong())];
+    if !open.is_empty() && usize::from(width(&open)) + 3 <= room {
+        room -= usize::from(width(&open)) + 3;
+        pieces.extend([(format!(" {rule} "), dim), (open, theme.style(tone))]);
+    }
+    pieces.push((format!(" {}{}", rule.repeat(room), theme.pick("┐", "+")), dim));
     paint::line(app, buffer, *place, 0, &pieces);
     let side = theme.pick("│", "|");
     for (line, member) in row.members.iter().enumerate() {

@@ -125,6 +125,16 @@ pub enum Input {
         /// Which run.
         process: ProcessId,
     },
+    /// A process stands still because an operator wants it to wait: its silence means nothing until it goes on.
+    Paused {
+        /// Which run.
+        process: ProcessId,
+    },
+    /// A process that was paused goes on.
+    WentOn {
+        /// Which run.
+        process: ProcessId,
+    },
     /// A process is known to be dead, or could not be started.
     Exited {
         /// Which run.

@@ -47,6 +47,24 @@ impl Manager {
         }
     }
 
+    pub(super) fn paused(&mut self, now: Nanos, process: ProcessId) {
+        let Some(seat) = self.seat_of(process) else { return };
+        if let Some(run) = self.run_mut(seat) {
+            run.paused.get_or_insert(now);
+        }
+    }
+
+    /// The time it waited counts for nothing: neither as its silence nor against what it has to be through with.
+    pub(super) fn went_on(&mut self, now: Nanos, process: ProcessId) {
+        let Some(seat) = self.seat_of(process) else { return };
+        let Some(run) = self.run_mut(seat) else { return };
+        let Some(since) = run.paused.take() else { return };
+        run.heard = now;
+        let waited = now.0.saturating_sub(since.0);
+        run.since.0 += waited;
+        self.extend_promotions(process, waited);
+    }
+
     pub(super) fn tick(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         self.forgive_standstill(now);
         let seats: Vec<Seat> = self.places.keys().copied().collect();
@@ -158,8 +176,7 @@ impl Manager {
             self.table.register(alias, member);
             then.push(Effect::Push { alias });
         }
-        let phase = Phase::Starting;
-        place.run = Some(Run { process, ports, phase, since: now, started: now, heard: now, kill_at: None });
+        place.run = Some(Run::new(process, ports, Phase::Starting, now));
         // Durable before the start, so that numbers and ports are never given twice.
         let changes = vec![Change::Counters(self.counters), Change::Run { seat, process }];
         out.push(Effect::Persist { changes, then });
@@ -185,8 +202,9 @@ impl Manager {
         let (process, phase) = (run.process, run.phase);
         let silent = now.0.saturating_sub(run.heard.0);
         let waited = now.0.saturating_sub(run.since.0);
-        // Who was told to end is no longer expected to be heard; its deadline is another.
-        if run.kill_at.is_some() {
+        // Who was told to end is no longer expected to be heard; its deadline is another. Who waits at a defect point
+        // can't be heard.
+        if run.kill_at.is_some() || run.paused.is_some() {
             return;
         }
         match phase {

@@ -213,13 +213,29 @@ impl Manager {
     /// A member whose promotion took too long, if there is one.
     pub(super) fn overdue_promotions(&self, now: Nanos) -> Vec<(AliasId, ProcessId)> {
         let limit = self.settings.promote_within;
+        let paused = |process: ProcessId| {
+            self.seat_of(process).and_then(|seat| self.run(seat)).is_some_and(|run| run.paused.is_some())
+        };
         let overdue = |id: &AliasId, service: &Service| match service {
-            Service::Promoting { process, since, told: true } if now.0.saturating_sub(since.0) > limit => {
+            Service::Promoting { process, since, told: true }
+                if now.0.saturating_sub(since.0) > limit && !paused(*process) =>
+            {
                 Some((*id, *process))
             }
             _ => None,
         };
         self.aliases.iter().filter_map(|(id, alias)| overdue(id, &alias.service)).collect()
+    }
+
+    /// A member that is being promoted gets so much more time for it.
+    pub(super) fn extend_promotions(&mut self, process: ProcessId, by: u64) {
+        for alias in self.aliases.values_mut() {
+            if let Service::Promoting { process: holder, since, .. } = &mut alias.service
+                && *holder == process
+            {
+                since.0 += by;
+            }
+        }
     }
 
     /// Remembers that a member could not be promoted, and when the failed ones may be tried again.

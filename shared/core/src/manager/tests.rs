@@ -406,3 +406,43 @@ fn who_does_not_end_when_told_is_killed() {
     assert!(promotes(&effects).is_empty(), "nobody takes over in a cluster that goes down");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Note(Note::AllEnded))));
 }
+
+#[test]
+fn who_is_paused_is_not_suspected_until_it_has_gone_on_and_is_silent_again() {
+    let mut bench = Bench::pair();
+    bench.give(Input::Paused { process: ProcessId(1) });
+    bench.pass(60 * SECOND, &[2]);
+    assert!(bench.take().is_empty(), "nobody takes over from a process that an operator made wait");
+    assert_eq!(bench.in_service(COUNTER), Some(ProcessId(1)));
+    bench.give(Input::WentOn { process: ProcessId(1) });
+    bench.pass(500 * MS, &[2]);
+    assert!(bench.take().is_empty(), "it has as much time to be heard as anybody");
+    bench.pass(200 * MS, &[2]);
+    assert_eq!(kills(&bench.take()), [1]);
+}
+
+#[test]
+fn who_is_paused_may_take_as_long_with_its_promotion() {
+    let mut bench = Bench::pair();
+    bench.exit(1);
+    assert_eq!(promotes(&bench.take()), [(2, COUNTER, 2)]);
+    bench.pass(20 * SECOND, &[2]);
+    bench.give(Input::Paused { process: ProcessId(2) });
+    bench.pass(60 * SECOND, &[]);
+    bench.give(Input::WentOn { process: ProcessId(2) });
+    bench.pass(9 * SECOND, &[2]);
+    assert!(!kills(&bench.take()).contains(&2));
+    bench.pass(2 * SECOND, &[2]);
+    assert!(kills(&bench.take()).contains(&2), "its own time is up");
+}
+
+#[test]
+fn who_is_paused_still_ends_when_told_to() {
+    let mut bench = Bench::pair();
+    bench.give(Input::Paused { process: ProcessId(1) });
+    bench.give(Input::End { seat: Seat(1), restart: false });
+    bench.pass(3 * SECOND, &[2]);
+    assert!(kills(&bench.take()).contains(&1));
+    bench.exit(1);
+    assert_eq!(promotes(&bench.take()), [(2, COUNTER, 2)]);
+}

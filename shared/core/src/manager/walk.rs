@@ -45,6 +45,7 @@ enum Step {
     Pass(u8),
     Die(u8),
     Hang(u8),
+    Pause(u8),
     Wake(u8),
     Report,
     Join(u8),
@@ -58,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (1u8..8).prop_map(Step::Pass),
         2 => any::<u8>().prop_map(Step::Die),
         2 => any::<u8>().prop_map(Step::Hang),
+        1 => any::<u8>().prop_map(Step::Pause),
         2 => any::<u8>().prop_map(Step::Wake),
         4 => Just(Step::Report),
         6 => any::<u8>().prop_map(Step::Join),
@@ -223,9 +225,15 @@ impl World {
                     self.nodes.get_mut(&process).unwrap().stopped = true;
                 }
             }
+            Step::Pause(choice) => {
+                if let Some(process) = self.some(choice, |node| !node.stopped) {
+                    self.nodes.get_mut(&process).unwrap().stopped = true;
+                    self.give(Input::Paused { process });
+                }
+            }
             Step::Wake(choice) => {
                 if let Some(process) = self.some(choice, |node| node.stopped) {
-                    self.nodes.get_mut(&process).unwrap().stopped = false;
+                    self.wake(process);
                 }
             }
             Step::Report => self.report(),
@@ -295,6 +303,11 @@ impl World {
         }
     }
 
+    fn wake(&mut self, process: ProcessId) {
+        self.nodes.get_mut(&process).unwrap().stopped = false;
+        self.give(Input::WentOn { process });
+    }
+
     /// Everything is healed and time passes: everybody must be served again.
     fn heal(&mut self) {
         for seat in 0..SEATS {
@@ -303,7 +316,9 @@ impl World {
             }
         }
         for _ in 0..3_000 {
-            self.nodes.values_mut().for_each(|node| node.stopped = false);
+            while let Some(process) = self.some(0, |node| node.stopped) {
+                self.wake(process);
+            }
             while self.nodes.values().any(|node| node.unreported) {
                 self.report();
             }

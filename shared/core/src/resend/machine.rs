@@ -3,10 +3,15 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::calls::Calls;
+use super::marks::Marks;
+use super::resends::Resends;
 use super::slots::Slots;
+use super::timers::{Timer, set_timer};
 use super::{Effect, Input, Pending, Rejection, Route, Settings, Write};
 use crate::ids::{AliasId, CallId, IdForm, Incarnation, Mark, Nanos, Origin, PortId, TRANS_GRANT, TransId};
-use crate::message::{Outcome, Refusal, Request};
+use crate::message::{CancelEnd, Outcome, Refusal, Request};
+use crate::relay::News;
 use crate::uncompared::Uncompared;
 
 /// The calling side of one source alias in one process.
@@ -14,6 +19,8 @@ use crate::uncompared::Uncompared;
 /// - A call takes its slot, and holds the mark down, from [`Input::Call`] until its end is as durable as its
 ///   beginning was: with an outbox until the commit that drops it is stable.
 /// - The outcome is kept until it is consumed, so a user who gave up waiting can ask again by id.
+/// - A call that a relay makes is the same, but for its two ends: the journal of the relay is its outbox, and what
+///   becomes of it is told to the relay. It can be cancelled, before and after its outcome.
 /// - Routes are learnt as a backup too, so that a takeover starts with all hints at hand.
 /// - Whoever holds this feeds [`Input::Tick`] at [`Caller::next_wakeup`]; earlier or later does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,12 +33,13 @@ pub struct Caller<B> {
     trans: TransId,
     trans_last: TransId,
     slots: Slots,
-    /// In the order of the mark, so that the first is what holds the mark down.
-    pub(super) calls: BTreeMap<Mark, Open<B>>,
+    pub(super) calls: Calls<B>,
     /// Under which incarnation the ids with this port were given.
     borns: BTreeMap<PortId, Incarnation>,
-    targets: BTreeMap<AliasId, Target>,
-    timers: BTreeSet<(Nanos, Timer)>,
+    pub(super) targets: BTreeMap<AliasId, Target>,
+    pub(super) marks: Marks,
+    pub(super) timers: BTreeSet<(Nanos, Timer)>,
+    pub(super) resends: Resends,
 }
 
 /// Whether this member calls for its alias.
@@ -46,17 +54,50 @@ enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Open<B> {
     pub(super) call: Pending<B>,
+    /// Whether the journal of a relay holds it, and not the outbox.
+    pub(super) journaled: bool,
     pub(super) state: State<B>,
-    /// How often the request was sent before.
+    /// How often what is sent in this state was sent before.
     pub(super) attempt: Uncompared<u32>,
-    resend: Option<Nanos>,
-    deadline: Option<Nanos>,
+    pub(super) resend: Option<Nanos>,
+    pub(super) deadline: Option<Nanos>,
+}
+
+impl<B> Open<B> {
+    /// A call of which nothing was sent here yet. What a predecessor may have sent counts once.
+    pub(super) fn new(call: Pending<B>, journaled: bool, attempt: u32) -> Self {
+        let attempt = Uncompared(attempt);
+        Self { call, journaled, state: State::Putting, attempt, resend: None, deadline: None }
+    }
+
+    /// Nothing is sent of it any more.
+    pub(super) fn end(
+        &mut self,
+        key: Mark,
+        state: State<B>,
+        targets: &mut BTreeMap<AliasId, Target>,
+        timers: &mut BTreeSet<(Nanos, Timer)>,
+        resends: &mut Resends,
+    ) {
+        let was_out = self.state.is_out();
+        self.state = state;
+        resends.set(&mut self.resend, None);
+        set_timer(timers, &mut self.deadline, None, Timer::Deadline(key));
+        let target = self.call.target;
+        if let Some(known) = targets.get_mut(&target).filter(|_| was_out) {
+            known.waiting -= 1;
+            if known.waiting == 0 {
+                set_timer(timers, &mut known.timer, None, Timer::Inquire(target));
+            }
+        }
+    }
 }
 
 /// Where a call stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State<B> {
-    /// The commit that puts it into the outbox is under way; nothing was sent.
+    /// The commit that puts it into the outbox or the journal is under way, or the relay has not let it go yet;
+    /// nothing was sent.
     Putting,
     /// It is sent as soon as there is a route, and has no outcome.
     Waiting,
@@ -66,25 +107,28 @@ pub(super) enum State<B> {
     Refused(Refusal),
     /// The commit that drops it from the outbox is under way.
     Dropping,
+    /// Its cancellation is sent as soon as there is a route, and has not ended.
+    Cancelling,
+    /// Its cancellation ended, and that was not settled.
+    Cancelled(CancelEnd<B>),
+}
+
+impl<B> State<B> {
+    /// Whether something of it is sent, and sent again, until there is a word of its end.
+    fn is_out(&self) -> bool {
+        matches!(self, Self::Waiting | Self::Cancelling)
+    }
 }
 
 /// An alias that is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Target {
-    route: Route,
-    /// Calls in state waiting.
-    waiting: u32,
+pub(super) struct Target {
+    pub(super) route: Route,
+    /// Calls that are out: waiting, or being cancelled.
+    pub(super) waiting: u32,
     /// The PAM is not asked again before this.
     inquire_next: Nanos,
-    timer: Option<Nanos>,
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
-    Inquire(AliasId),
-    Resend(Mark),
-    Deadline(Mark),
+    pub(super) timer: Option<Nanos>,
 }
 
 impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
@@ -99,17 +143,19 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             trans: TransId::default(),
             trans_last: TransId::default(),
             slots: Slots::new(settings.window),
-            calls: BTreeMap::new(),
+            calls: Calls::new(),
             borns: BTreeMap::new(),
             targets: BTreeMap::new(),
+            marks: Marks::default(),
             timers: BTreeSet::new(),
+            resends: Resends::default(),
         }
     }
 
     /// Takes one input and appends what is to be done about it.
     pub fn handle(&mut self, now: Nanos, input: Input<B>, effects: &mut Vec<Effect<B>>) {
         if self.phase == Phase::Fenced {
-            if let Input::Call { token, .. } = input {
+            if let Input::Call { token, .. } | Input::Reserve { token, .. } = input {
                 effects.push(Effect::Rejected { token, reason: Rejection::NotInService });
             }
             return;
@@ -120,18 +166,26 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             }
             Input::Stable { id } => self.stable(now, id, effects),
             Input::Answer { id, outcome } => self.answer(id, outcome, effects),
-            Input::Consumed { id } => self.consumed(id, effects),
+            Input::Consumed { id } => self.consumed(now, id, effects),
             Input::Refused { id, port, refusal } => self.refused(now, id, port, refusal, effects),
             Input::Route { target, route } => self.route(now, target, route, effects),
             Input::PortGone { port } => self.port_gone(now, port, effects),
             Input::Await { id, deadline } => self.wait(id, deadline, effects),
             Input::Tick => self.tick(now, effects),
-            Input::Promoted { incarnation, port, trans_base, pending } => {
-                self.promoted(now, incarnation, port, trans_base, pending, effects);
+            Input::Reserve { token, target, body } => self.reserve(now, token, target, body, effects),
+            Input::Cancel { id } => self.cancel(now, id, effects),
+            Input::CancelEnded { id, end } => self.cancel_ended(id, end, effects),
+            Input::Settled { id } => self.settled(now, id),
+            Input::Promoted { incarnation, port, trans_base, pending, held } => {
+                if self.phase == Phase::Backup {
+                    self.promoted(incarnation, port, trans_base);
+                    self.take_over(now, pending, held, effects);
+                }
             }
             Input::Fenced => {
                 self.phase = Phase::Fenced;
                 self.timers.clear();
+                self.resends = Resends::default();
             }
         }
     }
@@ -139,14 +193,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// When [`Input::Tick`] is due, if ever.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Nanos> {
-        self.timers.first().map(|(due, _)| *due)
+        self.timers.first().map(|(due, _)| *due).into_iter().chain(self.resends.next()).min()
     }
 
     /// Below this all calls are done. It goes with every request.
     #[must_use]
     pub fn mark(&self) -> Mark {
         let next = Mark { born: self.incarnation, trans: TransId(self.trans.0 + 1) };
-        self.calls.first_key_value().map_or(next, |(first, _)| *first)
+        self.calls.first().unwrap_or(next)
     }
 
     /// Whether this member calls for its alias.
@@ -170,18 +224,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         (id.source == self.settings.source).then_some(Mark { born, trans: id.trans })
     }
 
-    fn promoted(
-        &mut self,
-        now: Nanos,
-        incarnation: Incarnation,
-        port: PortId,
-        base: TransId,
-        pending: Vec<Pending<B>>,
-        effects: &mut Vec<Effect<B>>,
-    ) {
-        if self.phase != Phase::Backup {
-            return;
-        }
+    fn promoted(&mut self, incarnation: Incarnation, port: PortId, base: TransId) {
         self.phase = Phase::Calling;
         self.incarnation = incarnation;
         self.origin = match self.settings.form {
@@ -190,15 +233,34 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         };
         self.borns.insert(port, incarnation);
         (self.trans, self.trans_last) = (base, TransId(base.0 + TRANS_GRANT));
+    }
+
+    /// Takes over what a predecessor left: what its outbox holds is sent again, what its journal holds waits.
+    fn take_over(
+        &mut self,
+        now: Nanos,
+        pending: Vec<Pending<B>>,
+        held: Vec<Pending<B>>,
+        effects: &mut Vec<Effect<B>>,
+    ) {
         let mut keys = Vec::with_capacity(pending.len());
-        for call in pending {
+        let held = held.into_iter().map(|call| (call, true));
+        for (call, journaled) in pending.into_iter().map(|call| (call, false)).chain(held) {
             let key = Mark { born: call.born, trans: call.id.trans };
             if let Origin::Port(port) = call.id.origin {
                 self.borns.insert(port, call.born);
             }
-            keys.push(key);
+            if !journaled {
+                keys.push(key);
+            }
             // Its predecessor may have sent it, so this is no first sending.
-            self.insert(key, call, State::Putting, 1, None);
+            self.calls.insert(key, Open::new(call, journaled, 1));
+        }
+        if self.incarnation > Incarnation(1) {
+            let named =
+                self.calls.iter().filter(|(_, open)| open.journaled).map(|(_, open)| open.call.target);
+            self.marks.inherit(named.chain(self.targets.keys().copied()));
+            self.marks.tell(Nanos(now.0.saturating_add(self.settings.mark_after.0)), &mut self.timers);
         }
         for key in keys {
             self.start(now, key, effects);
@@ -214,22 +276,40 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         deadline: Option<Nanos>,
         effects: &mut Vec<Effect<B>>,
     ) {
-        let trans = match self.allot() {
-            Ok(trans) => trans,
-            Err(reason) => return effects.push(Effect::Rejected { token, reason }),
-        };
-        let id = CallId { source: self.settings.source, origin: self.origin, trans };
-        let key = Mark { born: self.incarnation, trans };
-        let call = Pending { id, born: self.incarnation, target, invoked: now, body };
-        effects.push(Effect::Started { token, id });
+        let Some((key, call)) = self.begin(now, token, target, body, effects) else { return };
         if self.settings.outbox {
             let write = Write::Put(call.clone());
             effects.push(Effect::Commit { incarnation: self.incarnation, write });
         }
-        self.insert(key, call, State::Putting, 0, deadline);
+        if let Some(deadline) = deadline {
+            self.timers.insert((deadline, Timer::Deadline(key)));
+        }
+        self.calls.insert(key, Open { deadline, ..Open::new(call, false, 0) });
         if !self.settings.outbox {
             self.start(now, key, effects);
         }
+    }
+
+    /// Gives a call its id, or says why it can't be made now.
+    pub(super) fn begin(
+        &mut self,
+        now: Nanos,
+        token: u64,
+        target: AliasId,
+        body: B,
+        effects: &mut Vec<Effect<B>>,
+    ) -> Option<(Mark, Pending<B>)> {
+        let trans = match self.allot() {
+            Ok(trans) => trans,
+            Err(reason) => {
+                effects.push(Effect::Rejected { token, reason });
+                return None;
+            }
+        };
+        let id = CallId { source: self.settings.source, origin: self.origin, trans };
+        effects.push(Effect::Started { token, id });
+        let call = Pending { id, born: self.incarnation, target, invoked: now, body };
+        Some((Mark { born: self.incarnation, trans }, call))
     }
 
     /// The next transId whose slot is free. A transId is never given twice, also not one that is skipped here.
@@ -246,47 +326,44 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         Ok(trans)
     }
 
-    fn insert(
-        &mut self,
-        key: Mark,
-        call: Pending<B>,
-        state: State<B>,
-        attempt: u32,
-        deadline: Option<Nanos>,
-    ) {
-        if let Some(deadline) = deadline {
-            self.timers.insert((deadline, Timer::Deadline(key)));
-        }
-        self.calls.insert(key, Open { call, state, attempt: Uncompared(attempt), resend: None, deadline });
-    }
-
     /// The call may be sent from now on.
     fn start(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
-        let Some(open) = self.calls.get_mut(&key) else { return };
-        open.state = State::Waiting;
-        let target = open.call.target;
-        self.targets.entry(target).or_default().waiting += 1;
+        self.go_out(key, State::Waiting);
         self.send(now, key, effects);
     }
 
-    /// Sends a call to where its target is thought to be, or asks where that is.
-    fn send(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
+    /// From now on there is something to send of this call.
+    pub(super) fn go_out(&mut self, key: Mark, state: State<B>) {
+        let Some(open) = self.calls.get_mut(key) else { return };
+        if !open.state.is_out() {
+            self.targets.entry(open.call.target).or_default().waiting += 1;
+        }
+        open.state = state;
+    }
+
+    /// Sends a call, or its cancellation, to where its target is thought to be, or asks where that is.
+    pub(super) fn send(&mut self, now: Nanos, key: Mark, effects: &mut Vec<Effect<B>>) {
         let mark = self.mark();
-        let Some(open) = self.calls.get_mut(&key) else { return };
+        let Some(open) = self.calls.get_mut(key) else { return };
         let target = open.call.target;
         let Some(port) = self.targets.get(&target).and_then(|target| target.route.port) else {
             return self.inquire(now, target, effects);
         };
         let Pending { id, born, .. } = open.call;
         let (attempt, body) = (open.attempt.0, open.call.body.clone());
-        effects.push(Effect::Send { port, request: Request { id, born, target, mark, attempt, body } });
+        let request = Request { id, born, target, mark, attempt, cancellable: open.journaled, body };
+        self.marks.sent(&request);
+        effects.push(match open.state {
+            State::Cancelling => Effect::SendCancel { port, request },
+            _ => Effect::Send { port, request },
+        });
         open.attempt.0 = attempt.saturating_add(1);
         let due = now.0.saturating_add(self.settings.resend_after.0);
-        set_timer(&mut self.timers, &mut open.resend, Some(Nanos(due)), Timer::Resend(key));
+        self.resends.set(&mut open.resend, Some(Nanos(due)));
     }
 
     /// Asks the PAM, but not more often than the settings say: an answer that helps nothing is as quick as any.
-    fn inquire(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
+    pub(super) fn inquire(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
         let known = self.targets.entry(target).or_default();
         if now >= known.inquire_next {
             known.inquire_next = Nanos(now.0.saturating_add(self.settings.inquire_after.0));
@@ -298,43 +375,36 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
 
     fn stable(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
-        match self.calls.get(&key).map(|open| &open.state) {
+        match self.calls.get(key).map(|open| &open.state) {
             Some(State::Putting) => self.start(now, key, effects),
-            Some(State::Dropping) => self.done(key),
+            Some(State::Dropping) => self.done(now, key),
             _ => {}
         }
     }
 
-    fn done(&mut self, key: Mark) {
-        self.calls.remove(&key);
+    pub(super) fn done(&mut self, now: Nanos, key: Mark) {
+        self.calls.remove(key);
         if key.born == self.incarnation {
             self.slots.release(key.trans);
         }
+        self.marks.tell(Nanos(now.0.saturating_add(self.settings.mark_after.0)), &mut self.timers);
     }
 
     fn answer(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
-        if self.end(id, State::Answered(outcome.clone())) {
-            effects.push(Effect::Deliver { id, outcome });
-        }
-    }
-
-    /// Ends the waiting for a call. False if it was not waited for: the message came twice, or far too late.
-    fn end(&mut self, id: CallId, state: State<B>) -> bool {
-        let Some(key) = self.key(id) else { return false };
-        let Some(open) = self.calls.get_mut(&key).filter(|open| open.state == State::Waiting) else {
-            return false;
-        };
-        open.state = state;
-        set_timer(&mut self.timers, &mut open.resend, None, Timer::Resend(key));
-        set_timer(&mut self.timers, &mut open.deadline, None, Timer::Deadline(key));
-        let target = open.call.target;
-        if let Some(known) = self.targets.get_mut(&target) {
-            known.waiting -= 1;
-            if known.waiting == 0 {
-                set_timer(&mut self.timers, &mut known.timer, None, Timer::Inquire(target));
-            }
-        }
-        true
+        let Some(key) = self.key(id) else { return };
+        // In another state it came twice, or far too late, or does not count any more: the call is cancelled.
+        let Some(open) = self.calls.get_mut(key).filter(|open| open.state == State::Waiting) else { return };
+        open.end(
+            key,
+            State::Answered(outcome.clone()),
+            &mut self.targets,
+            &mut self.timers,
+            &mut self.resends,
+        );
+        effects.push(match open.journaled {
+            true => Effect::Relay { id, news: News::Answered(outcome) },
+            false => Effect::Deliver { id, outcome },
+        });
     }
 
     fn refused(
@@ -346,50 +416,64 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
         effects: &mut Vec<Effect<B>>,
     ) {
         let Some(key) = self.key(id) else { return };
-        let Some(open) = self.calls.get_mut(&key).filter(|open| open.state == State::Waiting) else { return };
+        let Some(open) = self.calls.get_mut(key).filter(|open| open.state.is_out()) else { return };
         let target = open.call.target;
         match refusal {
             // An alias may be unknown for a moment in a process that has just become its member.
             Refusal::NotInService | Refusal::UnknownAlias => self.port_fails(now, target, port, effects),
             Refusal::Busy | Refusal::WindowExceeded => {
                 let due = Nanos(now.0.saturating_add(self.settings.resend_after.0 / 4));
-                set_timer(&mut self.timers, &mut open.resend, Some(due), Timer::Resend(key));
+                self.resends.set(&mut open.resend, Some(due));
             }
+            // This is the request, which came after its cancellation. How that ended is told by itself.
+            Refusal::Cancelled if open.state == State::Cancelling => {}
             Refusal::Stale
             | Refusal::DifferentBody
             | Refusal::Cancelled
             | Refusal::TooLarge
             | Refusal::NotYourAlias => {
-                if self.end(id, State::Refused(refusal)) {
-                    effects.push(Effect::Refused { id, refusal });
-                }
+                open.end(
+                    key,
+                    State::Refused(refusal),
+                    &mut self.targets,
+                    &mut self.timers,
+                    &mut self.resends,
+                );
+                effects.push(match open.journaled {
+                    true => Effect::Relay { id, news: News::Refused(refusal) },
+                    false => Effect::Refused { id, refusal },
+                });
             }
         }
     }
 
-    fn consumed(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
+    fn consumed(&mut self, now: Nanos, id: CallId, effects: &mut Vec<Effect<B>>) {
         let Some(key) = self.key(id) else { return };
-        let Some(open) = self.calls.get_mut(&key) else { return };
-        if !matches!(open.state, State::Answered(_) | State::Refused(_)) {
+        let Some(open) = self.calls.get_mut(key) else { return };
+        if open.journaled || !matches!(open.state, State::Answered(_) | State::Refused(_)) {
             return;
         }
         if self.settings.outbox {
             open.state = State::Dropping;
             effects.push(Effect::Commit { incarnation: self.incarnation, write: Write::Drop(id) });
         } else {
-            self.done(key);
+            self.done(now, key);
         }
     }
 
     fn wait(&mut self, id: CallId, deadline: Option<Nanos>, effects: &mut Vec<Effect<B>>) {
         let key = self.key(id);
-        let open = key.and_then(|key| Some((key, self.calls.get_mut(&key)?)));
+        let open = key.and_then(|key| Some((key, self.calls.get_mut(key)?)));
+        // What a relay calls is no user's to wait for.
+        let open = open.filter(|(_, open)| !open.journaled);
         match open.map(|(key, open)| (key, open.state.clone(), open)) {
-            None | Some((_, State::Dropping, _)) => effects.push(Effect::NotPending { id }),
             Some((_, State::Answered(outcome), _)) => effects.push(Effect::Deliver { id, outcome }),
             Some((_, State::Refused(refusal), _)) => effects.push(Effect::Refused { id, refusal }),
             Some((key, State::Putting | State::Waiting, open)) => {
                 set_timer(&mut self.timers, &mut open.deadline, deadline, Timer::Deadline(key));
+            }
+            None | Some((_, State::Dropping | State::Cancelling | State::Cancelled(_), _)) => {
+                effects.push(Effect::NotPending { id });
             }
         }
     }
@@ -403,6 +487,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             return;
         }
         let news = route != known.route;
+        if news && route.port.is_some() {
+            let due = Nanos(now.0.saturating_add(self.settings.mark_after.0));
+            self.marks.tell_anew(target, due, &mut self.timers);
+        }
         known.route = route;
         if !news || known.waiting == 0 || self.phase != Phase::Calling {
             return;
@@ -417,8 +505,8 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     }
 
     fn send_all(&mut self, now: Nanos, target: AliasId, effects: &mut Vec<Effect<B>>) {
-        let waiting = |open: &Open<B>| open.call.target == target && open.state == State::Waiting;
-        let keys: Vec<_> = self.calls.iter().filter(|(_, open)| waiting(open)).map(|(key, _)| *key).collect();
+        let out = |open: &Open<B>| open.call.target == target && open.state.is_out();
+        let keys: Vec<_> = self.calls.iter().filter(|(_, open)| out(open)).map(|(key, _)| key).collect();
         for key in keys {
             self.send(now, key, effects);
         }
@@ -443,59 +531,4 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             self.inquire(now, target, effects);
         }
     }
-
-    fn tick(&mut self, now: Nanos, effects: &mut Vec<Effect<B>>) {
-        // What is due is taken out first: what is set again meanwhile may be due at once.
-        let mut fired = Vec::new();
-        while let Some(&(due, timer)) = self.timers.first().filter(|(due, _)| *due <= now) {
-            self.timers.remove(&(due, timer));
-            fired.push(timer);
-        }
-        for timer in fired {
-            self.fire(now, timer, effects);
-        }
-    }
-
-    fn fire(&mut self, now: Nanos, timer: Timer, effects: &mut Vec<Effect<B>>) {
-        match timer {
-            Timer::Inquire(target) => {
-                if let Some(known) = self.targets.get_mut(&target) {
-                    known.timer = None;
-                    self.inquire(now, target, effects);
-                }
-            }
-            Timer::Resend(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
-                open.resend = None;
-                let target = open.call.target;
-                self.send(now, key, effects);
-                // The push of a new route may have been lost.
-                self.inquire(now, target, effects);
-            }
-            Timer::Deadline(key) => {
-                let Some(open) = self.calls.get_mut(&key) else { return };
-                open.deadline = None;
-                effects.push(Effect::DeadlinePassed { id: open.call.id });
-            }
-        }
-    }
-}
-
-/// Moves a timer, or takes it away.
-fn set_timer(
-    timers: &mut BTreeSet<(Nanos, Timer)>,
-    set: &mut Option<Nanos>,
-    due: Option<Nanos>,
-    timer: Timer,
-) {
-    if *set == due {
-        return;
-    }
-    if let Some(old) = *set {
-        timers.remove(&(old, timer));
-    }
-    if let Some(due) = due {
-        timers.insert((due, timer));
-    }
-    *set = due;
 }

@@ -32,7 +32,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         // An id whose two incarnations differ would lie in a session that is not its own, and be executed again.
         let astray = matches!(id.origin, Origin::Incarnation(origin) if origin != request.born);
-        if astray || self.gone.contains(&id.source) || self.is_below_mark(request) {
+        if astray || self.gone.contains(&id.source) {
+            return self.stale(&held, effects);
+        }
+        let (born, trans) = (request.born, id.trans);
+        if (Mark { born, trans }) < self.learn_mark(id.source, request.mark, effects) {
             return self.stale(&held, effects);
         }
         let key = call_key(&held, self.settings.window);
@@ -48,18 +52,19 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
     }
 
-    /// Learns the mark that the request carries, and says whether the request itself lies below it.
-    fn is_below_mark(&mut self, request: &Request<B>) -> bool {
-        let source = self.sources.entry(request.id.source).or_default();
-        if request.mark > source.mark {
-            let risen = request.mark.born > source.mark.born;
-            source.mark = request.mark;
-            if risen {
-                self.forget_below(request.id.source, request.mark.born);
-            }
+    /// Learns the mark of a source, and returns the highest that is known.
+    pub(super) fn learn_mark(&mut self, source: AliasId, mark: Mark, effects: &mut Vec<Effect<B>>) -> Mark {
+        let known = self.sources.entry(source).or_default();
+        let before = known.mark;
+        if mark <= before {
+            return before;
         }
-        let mark = self.sources.get(&request.id.source).map_or_else(Mark::default, |source| source.mark);
-        Mark { born: request.born, trans: request.id.trans } < mark
+        known.mark = mark;
+        if mark.born > before.born {
+            self.forget_below(source, mark.born);
+        }
+        self.release(source, mark, effects);
+        mark
     }
 
     fn forget_below(&mut self, source: AliasId, born: Incarnation) {
@@ -78,15 +83,19 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     ) {
         let trans = held.request.id.trans;
         match entry.known {
-            Known::Unknown | Known::Empty => self.execute(key, held, effects),
+            Known::Unknown | Known::Empty => self.begin(key, held, effects),
             // A later call in the slot tells that the caller was done with this one.
             _ if trans < entry.trans => self.stale(&held, effects),
             Known::Open if trans > entry.trans && !self.is_answering(key, entry) => {
                 Self::refuse(&held, Refusal::WindowExceeded, effects)
             }
-            _ if trans > entry.trans => self.execute(key, held, effects),
+            _ if trans > entry.trans => self.begin(key, held, effects),
             _ if held.digest != entry.digest => Self::refuse(&held, Refusal::DifferentBody, effects),
+            _ if held.cancel => self.cancel_known(key, entry.known, held, row, effects),
             Known::Open => self.hold(key, &held, effects),
+            // It was to be undone, and that may have been interrupted: it is refused when it is.
+            Known::Undoing => self.cancel_known(key, entry.known, held, row, effects),
+            Known::Cancelled => Self::refuse(&held, Refusal::Cancelled, effects),
             Known::AutoReply | Known::Handler => match row {
                 Some(row) => self.answer(key, held, row, effects),
                 None => self.load(key, held, effects),
@@ -101,13 +110,18 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         self.calls.get(&id).is_some_and(|call| call.state == State::Answering)
     }
 
-    fn execute(&mut self, key: SlotKey, held: Held<B>, effects: &mut Vec<Effect<B>>) {
+    /// A call that was not seen before: executed, or cancelled before it came.
+    fn begin(&mut self, key: SlotKey, held: Held<B>, effects: &mut Vec<Effect<B>>) {
         if self.is_full() {
             return Self::refuse(&held, Refusal::Busy, effects);
         }
+        if held.cancel {
+            return self.bury(key, held, effects);
+        }
         let Held { asker, request, digest, .. } = held;
         self.counts.0.executed += 1;
-        self.open(request.id, key, digest, request.body.clone(), Waiting::one(asker, false));
+        let call = self.open(request.id, key, digest, request.body.clone(), Waiting::one(asker, false));
+        call.cancellable = request.cancellable;
         effects.push(Effect::Execute { id: request.id, body: request.body });
     }
 
@@ -137,10 +151,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             RedProcess::Handler { index, arg } => {
                 let Held { asker, request: Request { body, .. }, digest, .. } = held;
                 let hits = self.hits_at(key);
-                self.open(id, key, digest, body.clone(), Waiting::one(asker, true));
-                if let Some(call) = self.calls.get_mut(&id) {
-                    call.state = State::Answering;
-                }
+                self.open(id, key, digest, body.clone(), Waiting::one(asker, true)).state = State::Answering;
                 if let Some(ring) = self.sessions.get_mut(&key.session) {
                     ring.at(key.slot).hits.0 = hits;
                 }
@@ -177,16 +188,17 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             let source = self.sources.entry(key.session.source).or_default();
             source.mark = source.mark.max(mark);
             source.stored = source.stored.max(mark.born);
+            let mark = source.mark;
+            // It may never be news again.
+            self.release(key.session.source, mark, effects);
         }
         if let Some(ring) = self.sessions.get_mut(&key.session)
             && ring.get(key.slot).known == Known::Unknown
         {
             *ring.at(key.slot) = Entry::loaded(row);
             // Every blocked row was named at the promotion. One that was not is no less in doubt.
-            if let Some(row) = row
-                && matches!(row.state, RowState::Blocked { .. })
-            {
-                self.adopt_blocked(key, row, effects);
+            if let Some(row) = row {
+                self.adopt(key, row, effects);
             }
         }
         for held in waiting {
@@ -205,9 +217,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let source = held.request.id.source;
         let ring = self.sessions.get(&key.session).filter(|ring| ring.origin == held.request.id.origin);
         let entry = ring.map(|ring| ring.get(key.slot));
+        let (born, trans) = (held.request.born, held.request.id.trans);
+        let below = (Mark { born, trans }) < self.learn_mark(source, held.request.mark, effects);
         match entry {
-            Some(entry) if !self.gone.contains(&source) && !self.is_below_mark(&held.request) => {
-                let registered = matches!(entry.known, Known::AutoReply | Known::Handler);
+            Some(entry) if !self.gone.contains(&source) && !below => {
+                let registered = !matches!(entry.known, Known::Unknown | Known::Empty | Known::Open);
                 let found = row.map_or(TransId(u64::MAX), |row| row.id.trans);
                 if registered && found != entry.trans && held.request.id.trans == entry.trans {
                     if found > entry.trans || held.again {

@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 
 use super::open::{Ending, Held, Open, State, Waiting};
 use super::ring::{Entry, Known, Ring};
-use super::{Asker, Effect, Input, Note, Recovery, Resolution, Then, Write};
-use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey};
+use super::{Asker, Effect, Input, Note, OnFailure, Recovery, Resolution, Then, Write};
+use crate::ids::{AliasId, CallId, Incarnation, Mark, Nanos, Session, SlotKey, TransId};
 use crate::message::{Outcome, Refusal};
 use crate::redundancy::{RedProcess, Row, RowState};
+use crate::relay::{Back, Course, Journaled, Policy, Relays, Stage};
+use crate::table::Table;
 use crate::uncompared::Uncompared;
 
 /// What a server is for, and what bounds it.
@@ -23,6 +25,8 @@ pub struct Settings {
     pub sessions_max: usize,
     /// Calls in hand: executing, blocked, in doubt, held. Over it a new request is refused as `Busy`.
     pub calls_max: usize,
+    /// What a takeover does with transactions that it finds half done, unless their handlers say otherwise.
+    pub on_takeover: Policy,
 }
 
 /// The server side of one alias in one process.
@@ -40,7 +44,7 @@ pub struct Server<B> {
     pub(super) incarnation: Incarnation,
     pub(super) sources: BTreeMap<AliasId, Source>,
     pub(super) sessions: BTreeMap<Session, Ring>,
-    pub(super) calls: BTreeMap<CallId, Open<B>>,
+    pub(super) calls: Table<CallId, Open<B>>,
     /// Requests that wait for a row to be loaded.
     pub(super) loads: BTreeMap<SlotKey, Vec<Held<B>>>,
     /// Requests that came before the member was ready.
@@ -51,8 +55,10 @@ pub struct Server<B> {
     undecided: usize,
     /// Source aliases that exist no longer. A straggler of one would find an empty table.
     pub(super) gone: BTreeSet<AliasId>,
+    /// What is called on behalf of the calls in hand.
+    pub(super) relays: Relays<B>,
     pub(super) counts: Uncompared<Counts>,
-    now: Uncompared<Nanos>,
+    pub(super) now: Uncompared<Nanos>,
 }
 
 /// How far this member is.
@@ -101,12 +107,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             incarnation: Incarnation::default(),
             sources: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Table::new(),
             loads: BTreeMap::new(),
             early: Vec::new(),
             held: 0,
             undecided: 0,
             gone: BTreeSet::new(),
+            relays: Relays::default(),
             counts: Uncompared(Counts::default()),
             now: Uncompared(Nanos::default()),
         }
@@ -120,7 +127,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         self.now = Uncompared(now);
         match input {
             Input::Request { asker, request, digest } => {
-                self.request(Held { asker, request, digest, again: false }, effects);
+                self.request(Held { asker, request, digest, again: false, cancel: false }, effects);
+            }
+            Input::Cancel { asker, request, digest } => {
+                self.request(Held { asker, request, digest, again: false, cancel: true }, effects);
             }
             Input::Loaded { key, row, mark } => self.loaded(key, row.as_ref(), mark, effects),
             Input::Atomic { id } => self.atomic(id, effects),
@@ -131,12 +141,29 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             Input::Returned { id, outcome } => self.returned(id, outcome, effects),
             Input::Abandoned { id, failure } => self.abandoned(id, failure, effects),
             Input::HandlerAnswered { id, outcome } => self.handler_answered(id, &outcome, effects),
-            Input::Promoted { incarnation, blocked } => self.promoted(incarnation, blocked, effects),
+            Input::Promoted { incarnation, blocked, journal } => {
+                self.promoted(incarnation, blocked, journal, effects);
+            }
             Input::Recovered { id, recovery } => self.recovered(id, recovery, effects),
             Input::Resolve { id, resolution } => self.resolve(id, resolution, effects),
             Input::AskerGone { asker } => self.asker_gone(asker),
             Input::AliasesGone { aliases } => self.aliases_gone(&aliases, effects),
             Input::Fenced => self.fenced(),
+            Input::Mark { source, mark } => _ = self.learn_mark(source, mark, effects),
+            Input::CallOn { id, position, target, body, digest } => {
+                self.call_on(id, position, target, body, digest, effects);
+            }
+            Input::Allotted { id, position, call } => self.allotted(id, position, call, effects),
+            Input::StableCall { id } => self.stable_call(id, effects),
+            Input::News { id, news } => self.news(id, news, effects),
+            Input::SetPolicy { id, policy } => self.set_policy(id, policy, effects),
+            Input::Substituted { id, position, by } => self.substituted(id, &position, by, effects),
+            Input::StableCourse { id } => self.stable_course(id, effects),
+            Input::Closed { id, rolled_back } => self.closed(id, rolled_back, effects),
+            Input::StableUndoing { id } => self.stable_undoing(id, effects),
+            Input::UndoAtomic { id } => self.undo_atomic(id, effects),
+            Input::Undone { id, result } => self.undone(id, result, effects),
+            Input::StableCancelled { id, outcome } => self.stable_cancelled(id, outcome.as_ref(), effects),
         }
     }
 
@@ -144,6 +171,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         &mut self,
         incarnation: Incarnation,
         blocked: Vec<(SlotKey, Row<B>)>,
+        journal: Vec<Journaled<B>>,
         effects: &mut Vec<Effect<B>>,
     ) {
         if self.phase != Phase::Backup {
@@ -152,32 +180,59 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         self.incarnation = incarnation;
         self.phase = Phase::Recovering;
         self.drop_sources(self.gone.iter().copied().collect(), effects);
+        self.read_journal(journal);
         for (key, row) in blocked {
-            self.adopt_blocked(key, &row, effects);
+            self.adopt(key, &row, effects);
+        }
+        self.retain_the_rest();
+        for source in self.gone.clone() {
+            self.release(source, Mark { born: Incarnation(u64::MAX), trans: TransId(u64::MAX) }, effects);
         }
         self.ready_if_decided(effects);
     }
 
-    /// Takes over a call that was blocked when its executor died.
-    pub(super) fn adopt_blocked(&mut self, key: SlotKey, row: &Row<B>, effects: &mut Vec<Effect<B>>) {
-        let RowState::Blocked { request } = &row.state else { return };
-        self.ring(key.session, row.id.origin);
-        self.open(row.id, key, row.digest, request.clone(), Waiting::default());
-        if let Some(call) = self.calls.get_mut(&row.id) {
-            call.blocked = true;
+    /// Takes over a call that was blocked, or called on, when its executor died.
+    pub(super) fn adopt(&mut self, key: SlotKey, row: &Row<B>, effects: &mut Vec<Effect<B>>) {
+        match &row.state {
+            RowState::Blocked { request } => {
+                self.ring(key.session, row.id.origin);
+                let relays = self.relays.open.contains_key(&row.id);
+                let call = self.open(row.id, key, row.digest, request.clone(), Waiting::default());
+                // Such a row does not say whether the call may still be cancelled: its journal is kept as if it may.
+                (call.blocked, call.cancellable) = (true, relays);
+                self.ask_recover(row.id, effects);
+            }
+            RowState::Relaying { .. } => self.adopt_relaying(key, row, effects),
+            RowState::Registered(_) | RowState::Undoing(_) | RowState::Cancelled { .. } => {}
         }
-        self.ask_recover(row.id, effects);
     }
 
     /// Puts a call in hand.
-    pub(super) fn open(&mut self, id: CallId, key: SlotKey, digest: u128, body: B, waiting: Waiting) {
+    pub(super) fn open(
+        &mut self,
+        id: CallId,
+        key: SlotKey,
+        digest: u128,
+        body: B,
+        waiting: Waiting,
+    ) -> &mut Open<B> {
         if let Some(ring) = self.sessions.get_mut(&key.session) {
             *ring.at(key.slot) = Entry::open(id.trans, digest);
             ring.busy += 1;
         }
-        let call =
-            Open { key, digest, body, waiting, state: State::Executing, blocked: false, since: self.now };
-        self.calls.insert(id, call);
+        let call = Open {
+            key,
+            digest,
+            body,
+            waiting,
+            cancels: Waiting::default(),
+            cancellable: false,
+            state: State::Executing,
+            blocked: false,
+            since: self.now,
+        };
+        // A call is put in hand only where none is, so what is returned is this one.
+        self.calls.insert(id, call)
     }
 
     fn ask_recover(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
@@ -193,11 +248,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         };
         self.undecided -= 1;
         match recovery {
-            Recovery::Completed(outcome) => self.register(id, outcome, effects),
-            Recovery::NotExecuted => {
-                call.state = State::Executing;
-                effects.push(Effect::Execute { id, body: call.body.clone() });
+            Recovery::Completed(Outcome::Failed(error)) if self.relays.has_effects(id) => {
+                self.turn(id, Course::Failing(error.clone()), Back::Failed(error), effects);
             }
+            Recovery::Completed(outcome) => self.complete(id, outcome, effects),
+            Recovery::NotExecuted => self.run(id, effects),
             Recovery::Unknown => {
                 call.state = State::InDoubt;
                 effects.push(Effect::Note(Note::InDoubt { id }));
@@ -209,19 +264,27 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     /// An operator may also decide while `recover` has not answered: it may never.
     fn resolve(&mut self, id: CallId, resolution: Resolution<B>, effects: &mut Vec<Effect<B>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        match call.state {
-            State::InDoubt => {}
-            State::Recovering => self.undecided -= 1,
-            _ => return,
+        match (&call.state, &resolution) {
+            // What is in doubt can't be rolled back with what was called.
+            (State::InDoubt | State::Recovering, Resolution::RollBack) => return,
+            (State::InDoubt, _) => {}
+            (State::Recovering, _) => self.undecided -= 1,
+            _ => return self.resolve_relay(id, resolution, effects),
         }
         match resolution {
-            Resolution::Outcome(outcome) => self.register(id, outcome, effects),
-            Resolution::Rerun => {
-                call.state = State::Executing;
-                effects.push(Effect::Execute { id, body: call.body.clone() });
-            }
+            Resolution::Outcome(outcome) => self.complete(id, outcome, effects),
+            Resolution::Rerun | Resolution::RollBack => self.run(id, effects),
         }
         self.ready_if_decided(effects);
+    }
+
+    /// Gives a call to the service that may have been executed in part before.
+    pub(super) fn run(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.state = State::Executing;
+        let body = call.body.clone();
+        self.release_held(id, effects);
+        effects.push(Effect::Execute { id, body });
     }
 
     fn ready_if_decided(&mut self, effects: &mut Vec<Effect<B>>) {
@@ -261,11 +324,16 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     }
 
     fn atomic(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
+        let relays = self.relays.open.contains_key(&id);
+        if relays && !self.may_end(id, effects) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.state == State::Executing) else {
             return;
         };
         call.state = State::Committing { resume: false };
-        let write = Write::Atomic { key: call.key, id, digest: call.digest };
+        let failure = if relays { OnFailure::Nothing } else { OnFailure::Register };
+        let write = Write::Atomic { key: call.key, id, digest: call.digest, failure };
         self.commit(id, write, Then::Stable { id }, effects);
     }
 
@@ -289,6 +357,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     fn returned(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match &mut call.state {
+            State::Executing | State::Blocking if self.relays.open.contains_key(&id) => {
+                self.relay_ends(id, outcome, effects);
+            }
             State::Executing | State::Blocking => self.register(id, outcome, effects),
             State::Handler { ending, .. } => {
                 *ending = Ending::Returned(outcome);
@@ -296,6 +367,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             }
             // What was registered before is the outcome.
             State::Committing { .. } | State::Recovering | State::InDoubt | State::Answering => {}
+            State::Relay | State::Cancelling { .. } => {}
         }
     }
 
@@ -303,6 +375,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match &mut call.state {
             State::Executing if call.blocked => self.ask_recover(id, effects),
+            State::Executing | State::Blocking if self.relays.open.contains_key(&id) => {
+                self.relay_ends(id, Outcome::Failed(failure), effects);
+            }
             // Not resumed yet, so the handler never passed its roll-forward point.
             State::Executing | State::Blocking => self.register(id, Outcome::Failed(failure), effects),
             State::Handler { ending, .. } => {
@@ -311,14 +386,18 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             }
             State::Recovering => self.recovered(id, Recovery::Unknown, effects),
             State::Answering => self.handler_answered(id, &Outcome::Failed(failure), effects),
-            State::Committing { .. } | State::InDoubt => {}
+            State::Committing { .. } | State::InDoubt | State::Relay | State::Cancelling { .. } => {}
         }
     }
 
     /// Registers an outcome as the automatic reply; all who wait are answered once it is stable.
-    fn register(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
+    pub(super) fn register(&mut self, id: CallId, outcome: Outcome<B>, effects: &mut Vec<Effect<B>>) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Committing { resume: false };
+        }
+        // Else a failure would be taken for that of a closure, after which the handler goes on.
+        if let Some(transaction) = self.relays.open.get_mut(&id) {
+            transaction.stage = Stage::Completing;
         }
         self.put_registered(id, RedProcess::AutoReply(outcome), effects);
     }
@@ -330,30 +409,46 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         self.commit(id, write, Then::Stable { id }, effects);
     }
 
+    /// Makes a row durable, and with one that ends the call what follows for its journal.
+    ///
     /// The mark goes after the row: if the row's own session lies below it, the row goes with it.
-    fn commit(&mut self, id: CallId, write: Write<B>, then: Then, effects: &mut Vec<Effect<B>>) {
+    pub(super) fn commit(&mut self, id: CallId, write: Write<B>, then: Then, effects: &mut Vec<Effect<B>>) {
         let source = id.source;
+        let may_fail = matches!(write, Write::Atomic { failure: OnFailure::Nothing, .. });
         let mut writes = Vec::with_capacity(1);
         writes.push(write);
+        let ends = matches!(then, Then::Stable { .. } | Then::StableCancelled { .. });
+        if ends {
+            writes.extend(self.close_journal(id));
+        }
         if self.gone.contains(&source) {
             writes.push(Write::DropSource { source });
         } else if let Some(known) = self.sources.get_mut(&source) {
-            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < known.mark.born);
-            if known.mark.born > known.stored || below {
-                known.stored = known.mark.born;
-                writes.push(Write::PutMark { source, mark: known.mark });
+            // Below the mark nobody asks any more, but what was begun there must not be left half done.
+            let under_way =
+                self.relays.under_way(source).filter(|&(open, _)| open != id || !ends || may_fail);
+            let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
+            let mark = oldest.map_or(known.mark, |oldest| oldest.min(known.mark));
+            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < mark.born);
+            if mark.born > known.stored || below {
+                known.stored = mark.born;
+                writes.push(Write::PutMark { source, mark });
             }
         }
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: alloc::vec![then] });
     }
 
     fn stable(&mut self, id: CallId, outcome: Option<Outcome<B>>, effects: &mut Vec<Effect<B>>) {
+        if self.atomic_failed(id, outcome.as_ref()) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&id) else { return };
         match (&mut call.state, outcome) {
             (State::Committing { resume }, Some(outcome)) => {
                 if *resume {
                     effects.push(Effect::Resume { id });
                 }
+                self.relay_registered(id, matches!(outcome, Outcome::Failed(_)), effects);
                 self.finish(id, Known::AutoReply, &outcome, effects);
             }
             // A handler that was registered before the outcome now under way.
@@ -361,6 +456,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             (State::Handler { unstable, .. }, _) => {
                 *unstable = unstable.saturating_sub(1);
                 effects.push(Effect::Resume { id });
+                self.relay_registered(id, false, effects);
                 self.end_handler(id, effects);
             }
             _ => {}
@@ -377,9 +473,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             // Its outcome is lost, but not what is to be done about a redundant request: whoever waits gets that.
             Ending::Abandoned => {
                 if let Some(call) = self.close(id, Known::Handler) {
-                    for held in call.into_held(id, self.settings.alias) {
-                        self.load(call_key(&held, self.settings.window), held, effects);
-                    }
+                    self.look_again(id, call, effects);
                 }
             }
         }
@@ -391,15 +485,25 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
     }
 
-    /// Answers everybody who waits, and lets the call go.
+    /// Answers everybody who waits, and lets the call go. Whoever wants it cancelled has waited for that.
     fn finish(&mut self, id: CallId, known: Known, outcome: &Outcome<B>, effects: &mut Vec<Effect<B>>) {
-        let Some(call) = self.close(id, known) else { return };
-        call.waiting.each(|asker, redundant| {
+        let Some(mut call) = self.close(id, known) else { return };
+        core::mem::take(&mut call.waiting).each(|asker, redundant| {
             effects.push(Effect::Answer { asker, id, outcome: outcome.clone(), redundant });
         });
+        if call.cancels.len() > 0 {
+            self.look_again(id, call, effects);
+        }
     }
 
-    fn close(&mut self, id: CallId, known: Known) -> Option<Open<B>> {
+    /// Looks at whoever still wants something of a call that was let go as if it came now.
+    pub(super) fn look_again(&mut self, id: CallId, call: Open<B>, effects: &mut Vec<Effect<B>>) {
+        for held in call.into_held(id, self.settings.alias) {
+            self.load(call_key(&held, self.settings.window), held, effects);
+        }
+    }
+
+    pub(super) fn close(&mut self, id: CallId, known: Known) -> Option<Open<B>> {
         let call = self.calls.remove(&id)?;
         if let Some(ring) = self.sessions.get_mut(&call.key.session) {
             let entry = ring.at(call.key.slot);
@@ -415,6 +519,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     fn asker_gone(&mut self, asker: Asker) {
         for call in self.calls.values_mut() {
             call.waiting.remove(asker);
+            call.cancels.remove(asker);
         }
         let before = self.early.len();
         self.early.retain(|held| held.asker != asker);
@@ -432,6 +537,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let fresh: Vec<_> = aliases.iter().copied().filter(|&source| self.gone.insert(source)).collect();
         for source in &fresh {
             self.sources.remove(source);
+        }
+        for source in &fresh {
+            self.release(*source, Mark { born: Incarnation(u64::MAX), trans: TransId(u64::MAX) }, effects);
         }
         let gone = &self.gone;
         self.sessions.retain(|session, ring| ring.busy > 0 || !gone.contains(&session.source));

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::Asker;
 use crate::ids::{AliasId, CallId, Mark, Nanos, SlotKey};
 use crate::message::{Outcome, Request};
+use crate::redundancy::RedProcess;
 use crate::uncompared::Uncompared;
 
 /// A request that is looked at later.
@@ -15,6 +16,8 @@ pub(super) struct Held<B> {
     pub(super) digest: u128,
     /// Its row was loaded before, and was not there yet.
     pub(super) again: bool,
+    /// It asks for the call's cancellation, not for its outcome.
+    pub(super) cancel: bool,
 }
 
 /// A call in hand.
@@ -25,6 +28,10 @@ pub(super) struct Open<B> {
     /// Kept for the blocked row, for `recover`, and for running the call again.
     pub(super) body: B,
     pub(super) waiting: Waiting,
+    /// Who wants it cancelled. They wait until it has ended.
+    pub(super) cancels: Waiting,
+    /// Its caller may cancel it when it has its outcome.
+    pub(super) cancellable: bool,
     pub(super) state: State<B>,
     /// Its roll-forward point is durable, and no outcome is.
     pub(super) blocked: bool,
@@ -56,6 +63,30 @@ pub(super) enum State<B> {
     InDoubt,
     /// It ended long ago; a redundant-message handler makes an answer for a request that came again.
     Answering,
+    /// The service is through, and its transaction decides what follows.
+    Relay,
+    /// It was cancelled.
+    Cancelling {
+        /// How far that is.
+        step: CancelStep,
+        /// What was registered; none if it was never executed.
+        red: Option<RedProcess<B>>,
+        /// A former `undo` may have been interrupted by a death.
+        interrupted: bool,
+    },
+}
+
+/// How far a cancellation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum CancelStep {
+    /// The commit that says it is being undone is under way.
+    Marking,
+    /// What was called on its behalf is being cancelled.
+    CallsOn,
+    /// The service's `undo` runs.
+    Service,
+    /// The commit that says it is cancelled is under way.
+    Committing,
 }
 
 /// How the service ended a call for which a redundant-message handler is registered.
@@ -70,15 +101,17 @@ pub(super) enum Ending<B> {
 }
 
 impl<B: Clone> Open<B> {
-    /// The call as the requests of those who wait for it.
+    /// The call as the requests of those who wait for it; those who want it cancelled come first.
     pub(super) fn into_held(self, id: CallId, target: AliasId) -> Vec<Held<B>> {
         let mut requests = Vec::new();
-        let (digest, born) = (self.digest, self.key.session.born);
-        self.waiting.each(|asker, _| {
-            let request =
-                Request { id, born, target, mark: Mark::default(), attempt: 0, body: self.body.clone() };
-            requests.push(Held { asker, request, digest, again: false });
-        });
+        let (digest, born, cancellable) = (self.digest, self.key.session.born, self.cancellable);
+        for (waiting, cancel) in [(&self.cancels, true), (&self.waiting, false)] {
+            waiting.each(|asker, _| {
+                let (mark, body) = (Mark::default(), self.body.clone());
+                let request = Request { id, born, target, mark, attempt: 0, cancellable, body };
+                requests.push(Held { asker, request, digest, again: false, cancel });
+            });
+        }
         requests
     }
 }

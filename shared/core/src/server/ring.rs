@@ -24,6 +24,10 @@ pub(super) enum Known {
     AutoReply,
     /// A redundant-message handler is registered.
     Handler,
+    /// It is being undone.
+    Undoing,
+    /// It was cancelled.
+    Cancelled,
 }
 
 /// A slot as this incarnation knows it.
@@ -49,7 +53,9 @@ impl Entry {
     pub(super) fn loaded<B>(row: Option<&Row<B>>) -> Self {
         let Some(row) = row else { return Self { known: Known::Empty, ..Self::default() } };
         let known = match row.state {
-            RowState::Blocked { .. } => Known::Open,
+            RowState::Blocked { .. } | RowState::Relaying { .. } => Known::Open,
+            RowState::Undoing(_) => Known::Undoing,
+            RowState::Cancelled { .. } => Known::Cancelled,
             RowState::Registered(RedProcess::AutoReply(_)) => Known::AutoReply,
             RowState::Registered(RedProcess::Handler { .. }) => Known::Handler,
         };

@@ -60,7 +60,7 @@ impl ServerArea {
                     }
                     self.rows.insert(*key, row.clone());
                 }
-                server::Write::Atomic { key, id, digest } => {
+                server::Write::Atomic { key, id, digest, .. } => {
                     let outcome = self.app.perform(job.operation.expect("an atomic write has an operation"));
                     let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
                     self.rows.insert(*key, Row { id: *id, digest: *digest, state });
@@ -76,6 +76,7 @@ impl ServerArea {
                     self.rows.retain(|key, _| key.session.source != *source);
                     self.marks.remove(source);
                 }
+                _ => unreachable!("nothing is called on here"),
             }
         }
         registered

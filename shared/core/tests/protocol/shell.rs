@@ -5,7 +5,7 @@ use palib_core::ids::CallId;
 use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess;
 use palib_core::resend;
-use palib_core::server::{self, Asker, Note, Recovery, Resolution, Then, Write};
+use palib_core::server::{self, Asker, Note, OnFailure, Recovery, Resolution, Then, Write};
 
 use crate::areas::{Body, ClientJob, Effects, ServerJob, Writer};
 use crate::world::{Envelope, Mode, Place, Setup, Without, World, kill_server, server_of};
@@ -105,6 +105,7 @@ impl World {
             }
             Effect::Note(Note::Held { id }) if setup.lacks(Without::Hold) => self.execute_again(index, id),
             Effect::Note(_) => {}
+            _ => unreachable!("nothing is called on here"),
         }
     }
 
@@ -194,7 +195,8 @@ impl World {
     fn execute_again(&mut self, index: usize, id: CallId) {
         let server = &mut self.servers[index];
         let Some(view) = server.machine.call(id) else { return };
-        let writes = vec![Write::Atomic { key: view.key, id, digest: view.digest }];
+        let writes =
+            vec![Write::Atomic { key: view.key, id, digest: view.digest, failure: OnFailure::Register }];
         let incarnation = server.machine.incarnation();
         let operation = self.ghost.issued.get(&id).copied();
         server.writer.queue.push_back(ServerJob { incarnation, writes, then: Vec::new(), operation });
@@ -257,7 +259,10 @@ impl World {
             Effect::Rejected { .. }
             | Effect::Inquire { .. }
             | Effect::DeadlinePassed { .. }
-            | Effect::NotPending { .. } => {}
+            | Effect::NotPending { .. }
+            | Effect::SendCancel { .. }
+            | Effect::SendMark { .. }
+            | Effect::Relay { .. } => {}
         }
     }
 
@@ -285,6 +290,7 @@ fn told(job: &ServerJob, outcome: Option<Outcome<Body>>) -> Vec<server::Input<Bo
     let input = |then: &Then| match *then {
         Then::StableBlock { id } => server::Input::StableBlock { id },
         Then::Stable { id } => server::Input::Stable { id, outcome: outcome.clone() },
+        _ => unreachable!("nothing is called on here"),
     };
     job.then.iter().map(input).collect()
 }

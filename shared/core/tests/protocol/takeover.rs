@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use palib_core::ids::{AliasId, Nanos, PortId, TRANS_GRANT, TransId};
+use palib_core::relay::Policy;
 use palib_core::resend::{self, Caller};
 use palib_core::server::{self, Server};
 
@@ -29,6 +30,7 @@ impl World {
     pub(crate) fn promote_server(&mut self, setup: &Setup) {
         let index = self.servers.len();
         let settings = server::Settings {
+            on_takeover: Policy::RollForward,
             alias: SERVER,
             window: setup.window,
             sessions_max: setup.sessions_max,
@@ -44,7 +46,7 @@ impl World {
         });
         self.server_seat.vacant = false;
         let (incarnation, blocked) = (self.server_seat.incarnation, self.area.blocked());
-        self.feed_server(setup, index, server::Input::Promoted { incarnation, blocked });
+        self.feed_server(setup, index, server::Input::Promoted { incarnation, blocked, journal: Vec::new() });
     }
 
     pub(crate) fn fence_client(&mut self, alias: usize, zombie: bool) {
@@ -74,6 +76,7 @@ impl World {
             window: setup.window,
             resend_after: Nanos(0),
             inquire_after: Nanos(0),
+            mark_after: Nanos(0),
         };
         let writer = Writer::default();
         client.processes.push(ClientProcess { alive: true, machine: Caller::new(settings), writer });
@@ -82,6 +85,10 @@ impl World {
         let pending = client.area.outbox.values().cloned().collect();
         let port = PortId(if fresh { (1000 * (alias + 1) + place.1) as u32 } else { 7 });
         let trans_base = TransId(if fresh { incarnation.0 * TRANS_GRANT } else { 0 });
-        self.feed_client(setup, place, resend::Input::Promoted { incarnation, port, trans_base, pending });
+        self.feed_client(
+            setup,
+            place,
+            resend::Input::Promoted { incarnation, port, trans_base, pending, held: Vec::new() },
+        );
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Session, Slot, SlotKey, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, Row, RowState};
+use palib_core::server::OnFailure;
 
 use super::file::{definition, incarnation_record, redb_error};
 use super::overlay::{Below, Overlay};
@@ -20,7 +21,7 @@ type Records<'txn> = ::redb::Table<'txn, &'static [u8], &'static [u8]>;
 
 /// What the writer knows by heart, because it would look it up for each write: both are small.
 pub(super) struct Memory {
-    /// The index of blocked rows.
+    /// The index of blocked rows: those that are blocked or relaying.
     blocked: BTreeMap<SlotKey, TransId>,
     /// The marks of the source aliases.
     marks: BTreeMap<AliasId, Mark>,
@@ -61,8 +62,26 @@ impl<'txn> Batch<'txn> {
         Self { file, txn, memory, tables, app: Overlay::default(), risen: BTreeSet::new(), unix_ms }
     }
 
+    /// Makes the writes of one job, in their order. A closure without which the rest makes no sense ends it if it
+    /// fails: the failure is the outcome, and what comes behind is left out.
+    pub(super) fn make(&mut self, writes: Vec<AreaWrite>) -> Result<Option<Outcome<Bytes>>, AreaError> {
+        let mut outcome = None;
+        for write in writes {
+            let must_succeed = matches!(
+                write,
+                AreaWrite::Atomic { failure: OnFailure::Nothing, .. } | AreaWrite::AtomicUndo { .. }
+            );
+            let told = self.write(write)?;
+            if must_succeed && matches!(told, Some(Outcome::Failed(_))) {
+                return Ok(told);
+            }
+            outcome = told.or(outcome);
+        }
+        Ok(outcome)
+    }
+
     /// Makes one write. The outcome is that of a closure, or of the automatic reply that was put.
-    pub(super) fn write(&mut self, write: AreaWrite) -> Result<Option<Outcome<Bytes>>, AreaError> {
+    fn write(&mut self, write: AreaWrite) -> Result<Option<Outcome<Bytes>>, AreaError> {
         match write {
             AreaWrite::Row { key, row } => {
                 self.put_row(key, &row)?;
@@ -71,12 +90,28 @@ impl<'txn> Batch<'txn> {
                     _ => None,
                 })
             }
-            AreaWrite::Atomic { key, id, digest, mut run } => {
+            AreaWrite::Atomic { key, id, digest, failure, mut run } => {
                 let outcome = self.run(&mut run)?;
-                let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
-                self.put_row(key, &Row { id, digest, state })?;
+                if failure == OnFailure::Register || matches!(outcome, Outcome::Reply(_)) {
+                    let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
+                    self.put_row(key, &Row { id, digest, state })?;
+                }
                 Ok(Some(outcome))
             }
+            AreaWrite::AtomicUndo { key, id, digest, mut run } => {
+                let outcome = self.run(&mut run)?;
+                if matches!(outcome, Outcome::Reply(_)) {
+                    let state = RowState::Cancelled { undone: true };
+                    self.put_row(key, &Row { id, digest, state })?;
+                }
+                Ok(Some(outcome))
+            }
+            AreaWrite::DropRow { key } => self.drop_row(key).map(|()| None),
+            AreaWrite::Journal(row) => {
+                let key = record::journal_key(row.served, &row.position);
+                self.insert(Table::Relay, &key, &record::encode_journaled(&key, &row)).map(|()| None)
+            }
+            AreaWrite::CloseJournal(served) => self.drop_journal(&record::served_key(served)).map(|()| None),
             AreaWrite::App(mut run) => self.run(&mut run).map(Some),
             AreaWrite::Also(mut run) => self.run(&mut run).map(|_| None),
             AreaWrite::Mark { source, mark } => self.put_mark(source, mark).map(|()| None),
@@ -121,12 +156,24 @@ impl<'txn> Batch<'txn> {
         let slot = record::slot_key(key);
         let record = record::encode_row(&slot, row, self.unix_ms);
         self.insert(Table::Redundancy, &slot, &record)?;
-        if matches!(row.state, RowState::Blocked { .. }) {
+        if record::is_indexed(&row.state) {
             self.memory.blocked.insert(key, row.id.trans);
             let record = record::encode_blocked(&slot, row.id.trans);
             self.insert(Table::Blocked, &slot, &record)?;
-        } else if self.memory.blocked.remove(&key).is_some() {
-            self.remove(Table::Blocked, &slot)?;
+        } else {
+            self.drop_from_index(key)?;
+        }
+        Ok(())
+    }
+
+    fn drop_row(&mut self, key: SlotKey) -> Result<(), AreaError> {
+        self.remove(Table::Redundancy, &record::slot_key(key))?;
+        self.drop_from_index(key)
+    }
+
+    fn drop_from_index(&mut self, key: SlotKey) -> Result<(), AreaError> {
+        if self.memory.blocked.remove(&key).is_some() {
+            self.remove(Table::Blocked, &record::slot_key(key))?;
         }
         Ok(())
     }
@@ -151,7 +198,7 @@ impl<'txn> Batch<'txn> {
         let done: Vec<SlotKey> =
             blocked.filter(|(_, trans)| **trans < mark.trans).map(|(key, _)| *key).collect();
         for key in done {
-            self.drop_rows(key, Bound::Included(key))?;
+            self.drop_row(key)?;
         }
         Ok(())
     }
@@ -160,6 +207,7 @@ impl<'txn> Batch<'txn> {
         let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
         let last = SlotKey { session: Session { source, born: Incarnation(u64::MAX) }, slot: Slot(u32::MAX) };
         self.drop_rows(first, Bound::Included(last))?;
+        self.drop_journal(&record::source_key(source))?;
         self.memory.marks.remove(&source);
         self.risen.remove(&source);
         self.remove(Table::Marks, &record::source_key(source))
@@ -171,19 +219,27 @@ impl<'txn> Batch<'txn> {
 
     /// Drops rows, and their entries in the index, by their range: rows of others are not looked at.
     fn drop_rows(&mut self, first: SlotKey, last: Bound<SlotKey>) -> Result<(), AreaError> {
-        let file = Arc::clone(self.file);
         let (from, to) = (record::slot_key(first), last.map(record::slot_key));
-        let range = (Bound::Included(&from[..]), to.as_ref().map(|key| &key[..]));
-        self.table(Table::Redundancy)?
-            .retain_in::<&[u8], _>(range, |_, _| false)
-            .map_err(|error| redb_error(&file, error.into()))?;
+        self.remove_range(Table::Redundancy, &from, to.as_ref().map(|key| &key[..]))?;
         let blocked = self.memory.blocked.range((Bound::Included(first), last));
         let blocked: Vec<SlotKey> = blocked.map(|(key, _)| *key).collect();
         for key in blocked {
-            self.memory.blocked.remove(&key);
-            self.remove(Table::Blocked, &record::slot_key(key))?;
+            self.drop_from_index(key)?;
         }
         Ok(())
+    }
+
+    /// Drops the rows of the journal whose keys begin so.
+    fn drop_journal(&mut self, prefix: &[u8]) -> Result<(), AreaError> {
+        let to = record::after_prefix(prefix);
+        self.remove_range(Table::Relay, prefix, to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    fn remove_range(&mut self, table: Table, from: &[u8], to: Bound<&[u8]>) -> Result<(), AreaError> {
+        let file = self.file;
+        self.table(table)?
+            .retain_in::<&[u8], _>((Bound::Included(from), to), |_, _| false)
+            .map_err(|error| redb_error(file, error.into()))
     }
 
     fn insert(&mut self, table: Table, key: &[u8], record: &[u8]) -> Result<(), AreaError> {

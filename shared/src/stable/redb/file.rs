@@ -18,7 +18,7 @@ use super::snapshot::Snapshot;
 use crate::stable::AreaError;
 
 /// The version of the tables and of what lies in them. A file with another version is refused by its number.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 /// Pages redb keeps in memory. An area in use is far smaller; an inspected one must not fill the machine.
 const CACHE_BYTES: usize = 128 * 1024 * 1024;
 /// The lock of an owner that was killed vanishes some milliseconds after its death is seen.

@@ -10,8 +10,9 @@ use std::path::Path;
 use ::redb::StorageBackend;
 use ::redb::backends::FileBackend;
 use bytes::Bytes;
-use palib_core::ids::{AliasId, Mark, SlotKey, TransId};
+use palib_core::ids::{AliasId, CallId, Mark, Session, SlotKey, TransId};
 use palib_core::redundancy::{Row, RowState};
+use palib_core::relay::{Course, Journaled};
 use palib_core::resend::Pending;
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +159,14 @@ impl Inspection {
         self.store.read(Snapshot::outbox)
     }
 
+    /// The journal of relays, in the order of the calls they are made for and of their positions.
+    ///
+    /// # Errors
+    /// If a record is damaged.
+    pub fn journal(&self) -> Result<Vec<Journaled<Bytes>>, AreaError> {
+        self.store.read(Snapshot::journal)
+    }
+
     /// The marks of its source aliases.
     ///
     /// # Errors
@@ -166,7 +175,7 @@ impl Inspection {
         self.store.read(Snapshot::marks)
     }
 
-    /// The rows in state blocked.
+    /// The rows in state blocked or relaying.
     ///
     /// # Errors
     /// If a record is damaged.
@@ -220,12 +229,15 @@ struct Facts {
     blocked: BTreeMap<SlotKey, TransId>,
     marks: BTreeMap<AliasId, Mark>,
     blocked_rows: BTreeSet<SlotKey>,
+    /// The calls that the journal of relays has rows for.
+    journals: BTreeSet<(Session, TransId)>,
 }
 
 fn check_records(snapshot: &Snapshot, meta: &Meta, check: &mut AreaCheck) {
     let mut facts = Facts::default();
     // The small tables first: what they say is held against the rows.
-    for table in [Table::Meta, Table::Marks, Table::Blocked, Table::Outbox, Table::App, Table::Redundancy] {
+    let small = [Table::Meta, Table::Marks, Table::Blocked, Table::Outbox, Table::Relay];
+    for table in small.into_iter().chain([Table::App, Table::Redundancy]) {
         let walked = snapshot.walk(table, Bound::Unbounded, |key, value| {
             check.records += 1;
             if let Err(damage) = check_record(table, key, value, meta, &mut facts) {
@@ -239,8 +251,8 @@ fn check_records(snapshot: &Snapshot, meta: &Meta, check: &mut AreaCheck) {
     }
     for (key, trans) in &facts.blocked {
         if !facts.blocked_rows.contains(key) {
-            let damage = format!("it says that call {trans} is blocked, and the redundancy table does not");
-            check.note(Table::Blocked.name(), &show::hex(&record::slot_key(*key)), damage);
+            let key = show::hex(&record::slot_key(*key));
+            check.note(Table::Blocked.name(), &key, record::not_blocked(*trans));
         }
     }
 }
@@ -262,12 +274,11 @@ fn check_record(
             facts.blocked.insert(record::parse_slot_key(key)?, record::decode_blocked(key, value)?);
             Ok(())
         }
-        Table::Outbox => {
-            let source = record::decode_pending(key, value)?.id.source;
-            if source == meta.alias_id {
-                return Ok(());
-            }
-            Err(format!("it is a call of alias number {source}, and the area is of number {}", meta.alias_id))
+        Table::Outbox => check_caller(record::decode_pending(key, value)?.id, meta),
+        Table::Relay => {
+            let row = record::decode_journaled(key, value)?;
+            facts.journals.insert(row.served.place());
+            check_caller(row.call.id, meta)
         }
         Table::Redundancy => {
             check_row(record::parse_slot_key(key)?, &record::decode_row(key, value)?.row, facts)
@@ -275,14 +286,28 @@ fn check_record(
     }
 }
 
+/// Whatever an area holds to be sent is a call of its own alias.
+fn check_caller(id: CallId, meta: &Meta) -> Result<(), Damage> {
+    if id.source == meta.alias_id {
+        return Ok(());
+    }
+    Err(format!("it is a call of alias number {}, and the area is of number {}", id.source, meta.alias_id))
+}
+
 fn check_row(key: SlotKey, row: &Row<Bytes>, facts: &mut Facts) -> Result<(), Damage> {
-    let is_blocked = matches!(row.state, RowState::Blocked { .. });
-    if is_blocked && facts.blocked.get(&key) == Some(&row.id.trans) {
+    let is_indexed = record::is_indexed(&row.state);
+    if is_indexed && facts.blocked.get(&key) == Some(&row.id.trans) {
         facts.blocked_rows.insert(key);
-    } else if is_blocked {
+    } else if is_indexed {
         return Err(
-            "it is blocked and not in the index of blocked rows: a takeover would overlook it".to_owned()
+            "it is blocked or relaying and not in the index of blocked rows: a takeover would overlook it"
+                .to_owned(),
         );
+    }
+    let goes_forward = matches!(row.state, RowState::Relaying { course: Course::Forward, .. });
+    // Such a row is put together with the first row of its journal. One that goes back may have called nothing yet.
+    if goes_forward && !facts.journals.contains(&(key.session, row.id.trans)) {
+        return Err("it is relaying and has no row in the journal: what it called is not known".to_owned());
     }
     match facts.marks.get(&key.session.source) {
         Some(mark) if key.session.born < mark.born => {

@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, Incarnation, Mark, SlotKey};
 use palib_core::redundancy::Row;
+use palib_core::relay::Journaled;
 use palib_core::resend::Pending;
 use parking_lot::Mutex;
 
@@ -27,6 +28,7 @@ pub use file::SCHEMA_VERSION;
 
 use self::batch::Memory;
 use self::file::Meta;
+use self::snapshot::Snapshot;
 use self::store::Store;
 use self::writer::{Durations, Queue, Writer};
 use super::fence::Fence;
@@ -157,6 +159,10 @@ impl StableArea for RedbArea {
 
     fn outbox(&self) -> Result<Vec<Pending<Bytes>>, AreaError> {
         self.store.read(|snapshot| snapshot.outbox())
+    }
+
+    fn journal(&self) -> Result<Vec<Journaled<Bytes>>, AreaError> {
+        self.store.read(Snapshot::journal)
     }
 
     fn blocked(&self) -> Result<Vec<(SlotKey, Row<Bytes>)>, AreaError> {

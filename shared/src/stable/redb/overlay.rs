@@ -72,7 +72,9 @@ impl Overlay {
     }
 
     fn change(&mut self, key: &[u8], change: Option<Bytes>) {
-        let key = Bytes::copy_from_slice(key);
+        // What has been changed before is changed again more often than not: its key is there already.
+        let known = self.changes.get_key_value(key).map(|(known, _)| known.clone());
+        let key = known.unwrap_or_else(|| Bytes::copy_from_slice(key));
         let before = self.changes.insert(key.clone(), change);
         self.undo.push((key, before));
     }

@@ -1,14 +1,14 @@
 //! Showing what lies in an area to a person.
 
+mod words;
+
 use std::fmt::Write as _;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use palib_core::ids::{AliasId, CallId};
-use palib_core::message::Outcome;
-use palib_core::redundancy::{RedProcess, RowState};
 
-use super::record::{self, Damage, Table, Written};
+use self::words::{id_text, key_words, state_words, value_words};
+use super::record::{self, Table, Written};
 use super::snapshot::Snapshot;
 use crate::control::{AreaTable, BrowseRow, Page, TableRow};
 use crate::limits::PAGE_ROWS_MAX;
@@ -84,35 +84,19 @@ fn page<T>(
 }
 
 fn table_row(id: String, written: &Written) -> TableRow {
-    let (state, process_type, body) = state_words(&written.row.state);
-    let (text, hex) = text_or_hex(body);
+    let words = state_words(&written.row.state);
+    let (text, hex) = words.body.map_or((None, None), text_or_hex);
     TableRow {
         id,
-        state: state.to_owned(),
-        process_type,
+        state: words.state.to_owned(),
+        process_type: words.process_type,
         hits: 0,
         written_unix_ms: written.unix_ms,
         text,
         hex,
-        failed: is_failure(&written.row.state),
+        failed: words.failed,
         digest: format!("{:032x}", written.row.digest),
     }
-}
-
-fn state_words(state: &RowState<Bytes>) -> (&'static str, String, &Bytes) {
-    match state {
-        RowState::Blocked { request } => ("blocked", String::new(), request),
-        RowState::Registered(RedProcess::AutoReply(Outcome::Reply(body) | Outcome::Failed(body))) => {
-            ("auto_reply", "AUTO_REPLY".to_owned(), body)
-        }
-        RowState::Registered(RedProcess::Handler { index, arg }) => {
-            ("handler", format!("HANDLER {index}"), arg)
-        }
-    }
-}
-
-fn is_failure(state: &RowState<Bytes>) -> bool {
-    matches!(state, RowState::Registered(RedProcess::AutoReply(Outcome::Failed(_))))
 }
 
 fn browse_row(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> BrowseRow {
@@ -130,112 +114,11 @@ fn browse_row(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> Brow
     }
 }
 
-fn key_words(table: Table, names: &dyn Names, key: &[u8]) -> Result<String, Damage> {
-    Ok(match table {
-        Table::Redundancy | Table::Blocked => {
-            let key = record::parse_slot_key(key)?;
-            let source = alias_text(names, key.session.source);
-            format!("{source}, incarnation {}, slot {}", key.session.born, key.slot)
-        }
-        Table::Marks => alias_text(names, record::parse_source_key(key)?),
-        Table::Outbox => id_text(names, record::parse_call_key(key)?),
-        Table::Meta | Table::App => readable(key).map_or_else(|| hex(key), str::to_owned),
-    })
-}
-
-/// One `name: value` per line.
-fn value_words(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> Result<String, Damage> {
-    let mut out = String::new();
-    let mut line = |name: &str, value: &str| {
-        // Writing to a string can't fail.
-        let _ = writeln!(out, "{name}: {value}");
-    };
-    match table {
-        Table::Redundancy => {
-            let written = record::decode_row(key, value)?;
-            let (state, process_type, body) = state_words(&written.row.state);
-            line("call", &id_text(names, written.row.id));
-            line("state", state);
-            if !process_type.is_empty() {
-                line("redundant request gets", &process_type);
-            }
-            if is_failure(&written.row.state) {
-                line("failed", "true");
-            }
-            line("digest of the request", &format!("{:032x}", written.row.digest));
-            line("written, unix ms", &written.unix_ms.to_string());
-            line("body", &body_words(body));
-        }
-        Table::Blocked => line("call", &record::decode_blocked(key, value)?.to_string()),
-        Table::Marks => {
-            let mark = record::decode_mark(key, value)?;
-            line("incarnation", &mark.born.to_string());
-            line("transId", &mark.trans.to_string());
-        }
-        Table::Outbox => {
-            let pending = record::decode_pending(key, value)?;
-            line("target", &alias_text(names, pending.target));
-            line("first sent in incarnation", &pending.born.to_string());
-            line("invoked, ns", &pending.invoked.to_string());
-            line("body", &body_words(&pending.body));
-        }
-        Table::Meta => line("value", &meta_words(key, record::content(table, key, value)?)),
-        Table::App => app_words(record::content(table, key, value)?, &mut line),
-    }
-    Ok(out.trim_end().to_owned())
-}
-
-fn meta_words(key: &[u8], content: &[u8]) -> String {
-    match (key, content) {
-        (b"alias", [id @ .., _]) if id.len() >= 4 => {
-            let id = u32::from_le_bytes([content[0], content[1], content[2], content[3]]);
-            format!("{} (number {id})", body_words(&content[4..]))
-        }
-        _ if content.len() <= 8 => {
-            let mut number = [0; 8];
-            number[..content.len()].copy_from_slice(content);
-            u64::from_le_bytes(number).to_string()
-        }
-        _ => body_words(content),
-    }
-}
-
-/// The service's values come without a description of their type: what they could be is said, and the bytes.
-fn app_words(content: &[u8], line: &mut impl FnMut(&str, &str)) {
-    if let Ok((number, [])) = postcard::take_from_bytes::<u64>(content) {
-        line("as a number", &number.to_string());
-    }
-    if let Ok((text, [])) = postcard::take_from_bytes::<&str>(content)
-        && readable(text.as_bytes()).is_some()
-    {
-        line("as a text", text);
-    }
-    line("bytes", &body_words(content));
-}
-
-fn id_text(names: &dyn Names, id: CallId) -> String {
-    format!("{}/{}/{}", alias_text(names, id.source), id.origin, id.trans)
-}
-
-fn alias_text(names: &dyn Names, id: AliasId) -> String {
-    names.alias(id).unwrap_or_else(|| id.to_string())
-}
-
-fn body_words(body: &[u8]) -> String {
-    readable(body).map_or_else(|| hex(&body[..body.len().min(HEX_BYTES_MAX)]), str::to_owned)
-}
-
-fn text_or_hex(body: &[u8]) -> (Option<String>, Option<String>) {
+fn text_or_hex(body: &Bytes) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(body) {
         Ok(text) => (Some(text.to_owned()), None),
         Err(_) => (None, Some(hex(body))),
     }
-}
-
-/// The bytes as text, if no control characters are in it.
-fn readable(bytes: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use palib_core::ids::{AliasId, Mark, SlotKey, TransId};
-use palib_core::redundancy::{Row, RowState};
+use palib_core::redundancy::Row;
+use palib_core::relay::Journaled;
 use palib_core::resend::Pending;
 
 use super::file::{definition, redb_error};
@@ -121,6 +122,10 @@ impl Snapshot {
         self.all(Table::Outbox, record::decode_pending)
     }
 
+    pub(super) fn journal(&self) -> Result<Vec<Journaled<Bytes>>, AreaError> {
+        self.all(Table::Relay, record::decode_journaled)
+    }
+
     pub(super) fn marks(&self) -> Result<Vec<(AliasId, Mark)>, AreaError> {
         self.all(Table::Marks, |key, value| {
             Ok((record::parse_source_key(key)?, record::decode_mark(key, value)?))
@@ -139,13 +144,15 @@ impl Snapshot {
         for (key, trans) in self.blocked_index()? {
             let row = self.load(key)?.0;
             match row {
-                Some(row) if row.id.trans == trans && matches!(row.state, RowState::Blocked { .. }) => {
+                Some(row) if row.id.trans == trans && record::is_indexed(&row.state) => {
                     out.push((key, row));
                 }
                 _ => {
-                    let damage =
-                        format!("it says that call {trans} is blocked, and the redundancy table does not");
-                    return Err(self.damaged(Table::Blocked, &record::slot_key(key), damage));
+                    return Err(self.damaged(
+                        Table::Blocked,
+                        &record::slot_key(key),
+                        record::not_blocked(trans),
+                    ));
                 }
             }
         }

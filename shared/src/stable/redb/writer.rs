@@ -205,10 +205,7 @@ impl Writer {
                 if job.incarnation != self.incarnation {
                     return Err(AreaError::Fenced { mine: job.incarnation.0, current: self.incarnation.0 });
                 }
-                let mut outcome = None;
-                for write in job.writes {
-                    outcome = batch.write(write)?.or(outcome);
-                }
+                let outcome = batch.make(job.writes)?;
                 committed.push(Committed { token: job.token, outcome });
             }
             if committed.len() >= JOBS_AT_ONCE || !self.queue.take_more(jobs) {

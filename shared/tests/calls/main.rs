@@ -1,5 +1,6 @@
 //! Calls between processes that share nothing but QUIC and stable areas, with an FTM of the test's own.
 
+mod relays;
 mod support;
 
 use bytes::Bytes;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use palib::Process;
 use palib::control::{
-    AliasRow, FromFtm, JoinTicket, MemberRow, MemberState, Policy, TableChange, TicketAlias, ToFtm,
+    AliasRow, Answer, FromFtm, JoinTicket, MemberRow, MemberState, Policy, Query, TableChange, TicketAlias,
+    ToFtm, What,
 };
 use palib::tls::{Authority, Grant, Identity};
 use palib::transport::{Endpoint, Link};
@@ -30,6 +31,7 @@ struct State {
     links: BTreeMap<u32, Link>,
     promoted: Vec<(u32, u64)>,
     heard: Vec<ToFtm>,
+    asked: u64,
 }
 
 impl Ftm {
@@ -74,6 +76,7 @@ impl Ftm {
             key,
             authority: path("authority.pem".to_owned()),
             areas: path("areas".to_owned()),
+            fired: path(format!("{process}.fired")),
             aliases: aliases
                 .iter()
                 .map(|(alias, alias_id, port)| TicketAlias {
@@ -150,6 +153,45 @@ impl Ftm {
             member.in_service = member.process_id == process_id;
         }
         state.push();
+    }
+
+    /// Has a process end in good order and forgets it; a member that was in service is so no more.
+    pub(crate) async fn exit(&self, process: &Process) {
+        let process_id = process.ticket().process_id;
+        let link = self.state.lock().links.get(&process_id).expect("a joined process").clone();
+        link.send_control(&FromFtm::Exit { reason: "a test".to_owned() }).expect("the order is sent");
+        process.ended().await;
+        let mut state = self.state.lock();
+        for row in state.rows.values_mut() {
+            row.members.retain(|member| member.process_id != process_id);
+        }
+        state.push();
+    }
+
+    /// Asks a process as an operator does.
+    pub(crate) async fn ask(&self, process: &Process, query: Query) -> Result<Answer, String> {
+        let (link, number) = {
+            let mut state = self.state.lock();
+            state.asked += 1;
+            let link = state.links.get(&process.ticket().process_id).expect("a joined process");
+            (link.clone(), state.asked)
+        };
+        link.send_control(&FromFtm::Query { query: number, body: query }).expect("the question is sent");
+        let answer = |said: &ToFtm| match said {
+            ToFtm::Answer { query, answer } if *query == number => Some(answer.clone()),
+            _ => None,
+        };
+        self.until_heard(|said| answer(said).is_some()).await;
+        self.state.lock().heard.iter().find_map(answer).expect("it was just heard")
+    }
+
+    /// Waits until a process tells of this.
+    pub(crate) async fn until_told(&self, wanted: impl Fn(&What) -> bool) {
+        let told = |said: &ToFtm| match said {
+            ToFtm::Events { events } => events.iter().any(|event| wanted(&event.what)),
+            _ => false,
+        };
+        self.until_heard(told).await;
     }
 
     /// Waits until the process has said this to its FTM.

@@ -1,0 +1,78 @@
+//! What servers count, durably, for the verdict: how many requests had their effect, and how many of these were undone.
+
+use std::time::Duration;
+
+use palib::{Area, AreaTxn, Call, Result};
+use parking_lot::RwLock;
+
+/// How many requests were executed, operators' own apart; durable with each of them.
+const EFFECTS: &str = "effects";
+/// How many of them were operators' own.
+const EFFECTS_OF_OPERATORS: &str = "effects of operators";
+/// How many of those in [`EFFECTS`] were undone again, because their caller cancelled them. Operators can't cancel.
+const UNDONE: &str = "undone";
+
+/// How many requests an alias has executed: told with each heartbeat, read from what is durable.
+#[derive(Default)]
+pub(crate) struct Effects(RwLock<Option<Area>>);
+
+impl Effects {
+    pub(crate) fn promoted(&self, area: &Area) {
+        *self.0.write() = Some(area.clone());
+    }
+
+    /// The area of the alias; none before the promotion.
+    pub(crate) fn area(&self) -> Option<Area> {
+        self.0.read().clone()
+    }
+
+    pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
+        let Some(area) = self.area() else { return Vec::new() };
+        let count = |key| area.get::<u64>(key).ok().flatten();
+        // What was undone is read after what was done: so the difference is never more than was there at a time.
+        let mut counters = vec![(EFFECTS, count(EFFECTS).unwrap_or(0))];
+        for key in [EFFECTS_OF_OPERATORS, UNDONE] {
+            counters.extend(count(key).map(|count| (key, count)));
+        }
+        counters
+    }
+
+    /// How many calls of operators had their effect.
+    pub(crate) fn of_operators(area: &Area) -> Result<u64> {
+        Ok(area.get(EFFECTS_OF_OPERATORS)?.unwrap_or(0))
+    }
+}
+
+/// The count that a call belongs to: what operators call by hand is no part of a load, and the verdict compares the
+/// load with its effects.
+pub(crate) fn effects_key(call: &Call) -> &'static str {
+    effects_key_of(&call.source())
+}
+
+/// The same, from the alias that calls.
+pub(crate) fn effects_key_of(source: &str) -> &'static str {
+    if source == crate::OPERATOR { EFFECTS_OF_OPERATORS } else { EFFECTS }
+}
+
+/// Counts an effect in the transaction it happens in.
+pub(crate) fn add_effect(area: &mut AreaTxn<'_>, key: &str) -> Result<()> {
+    add(area, key, 1)
+}
+
+/// Counts in the transaction in which an effect is undone.
+pub(crate) fn add_undone(area: &mut AreaTxn<'_>) -> Result<()> {
+    add(area, UNDONE, 1)
+}
+
+/// Adds to a count within a transaction.
+pub(crate) fn add(area: &mut AreaTxn<'_>, key: &str, more: u64) -> Result<()> {
+    let count = area.get::<u64>(key)?.unwrap_or(0);
+    area.put(key, &(count + more))
+}
+
+/// Takes time, where a cluster file wants a service that does.
+pub(crate) async fn work(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
