@@ -239,7 +239,7 @@ impl<S: Service> ServeSide<S> {
 
     fn perform(&self, state: &mut State, effect: Effect<Bytes>) {
         match effect {
-            Effect::Commit { incarnation, writes, then } => self.commit(state, incarnation, writes, &then),
+            Effect::Commit { incarnation, writes, then } => self.commit(state, incarnation, writes, then),
             Effect::Load { key } => match self.area.store.load(key) {
                 Ok((row, mark)) => state.todo.push_back(Input::Loaded { key, row, mark }),
                 Err(error) => end_process(&self.alias_name, &error),

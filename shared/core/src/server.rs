@@ -338,8 +338,8 @@ pub enum Effect<B> {
         incarnation: Incarnation,
         /// What is written.
         writes: Vec<Write<B>>,
-        /// What waits for it.
-        then: Vec<Then>,
+        /// What waits for it, if anything does.
+        then: Option<Then>,
     },
     /// Read a row and its source's mark from the stable area, as of a commit that holds at least what was
     /// reported stable so far; answered by [`Input::Loaded`].

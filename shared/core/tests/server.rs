@@ -149,7 +149,7 @@ fn an_outcome_is_sent_only_after_its_commit() {
     assert_eq!(bench.ask(FIRST, request(1, 1)), [Effect::Execute { id: id(1, 1), body: 101 }]);
     let effects = bench.feed(Input::Returned { id: id(1, 1), outcome: reply(7) });
     let writes = vec![put(1, 1, auto_reply(reply(7))), Write::PutMark { source: CALLER, mark: mark(1, 0) }];
-    let then = vec![Then::Stable { id: id(1, 1) }];
+    let then = Some(Then::Stable { id: id(1, 1) });
     assert_eq!(effects, [Effect::Commit { incarnation: Incarnation(5), writes, then }]);
     let effects = bench.feed(Input::Stable { id: id(1, 1), outcome: Some(reply(7)) });
     assert_eq!(effects, [answer(FIRST, id(1, 1), 7, false)]);

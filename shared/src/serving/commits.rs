@@ -19,7 +19,7 @@ impl<S: Service> ServeSide<S> {
         state: &mut State,
         incarnation: Incarnation,
         writes: Vec<Write<Bytes>>,
-        then: &[Then],
+        then: Option<Then>,
     ) {
         let mut along = None;
         let mut all = Vec::with_capacity(writes.len());
@@ -31,7 +31,7 @@ impl<S: Service> ServeSide<S> {
         }
         all.extend(along.map(AreaWrite::Also));
         let idle = state.jobs.is_empty();
-        let token = then.first().map_or(Token::Other(0), |then| token_of(*then));
+        let token = then.map_or(Token::Other(0), token_of);
         self.pass_commit(state, &token, Side::Before);
         state.jobs.push(Job { incarnation, writes: all, token });
         if idle {

@@ -435,7 +435,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
                 writes.push(Write::PutMark { source, mark });
             }
         }
-        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: alloc::vec![then] });
+        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: Some(then) });
     }
 
     fn stable(&mut self, id: CallId, outcome: Option<Outcome<B>>, effects: &mut Vec<Effect<B>>) {
@@ -553,7 +553,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         }
         let writes = sources.into_iter().map(|source| Write::DropSource { source }).collect();
-        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: Vec::new() });
+        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: None });
     }
 
     /// What was held is forgotten: whoever waits asks the next member.

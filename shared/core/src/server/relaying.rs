@@ -93,7 +93,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some(transaction) = self.relays.open.get_mut(&id) else { return };
         transaction.written = true;
         let Some(call) = transaction.calls.get(position).and_then(|on| on.call.as_ref()) else { return };
-        let then = alloc::vec![Then::StableCall { id: call.id }];
+        let then = Some(Then::StableCall { id: call.id });
         writes.extend(transaction.rows_to_put(Some(position)).map(|row| Write::PutJournal { row }));
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
@@ -219,7 +219,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         let mut writes: Vec<_> = self.relaying_row(id).into_iter().collect();
         writes.extend(rows.into_iter().map(|row| Write::PutJournal { row }));
-        let then = alloc::vec![Then::StableCourse { id }];
+        let then = Some(Then::StableCourse { id });
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
@@ -306,7 +306,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         for id in self.relays.released(source, mark) {
             let Some(served) = self.relays.let_go(id) else { continue };
             let writes = alloc::vec![Write::CloseJournal { served }];
-            let then = alloc::vec![Then::Closed { id, rolled_back: false }];
+            let then = Some(Then::Closed { id, rolled_back: false });
             effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
         }
     }
@@ -323,7 +323,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         transaction.policy = policy;
         if executing && transaction.written && transaction.stage == Stage::Running {
             let writes: Vec<_> = self.relaying_row(id).into_iter().collect();
-            effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: Vec::new() });
+            effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: None });
         }
     }
 

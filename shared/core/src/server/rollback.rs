@@ -27,7 +27,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         self.give_up(id, effects);
         let writes: Vec<_> = self.relaying_row(id).into_iter().collect();
-        let then = alloc::vec![Then::StableCourse { id }];
+        let then = Some(Then::StableCourse { id });
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
@@ -158,7 +158,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let Some((call, transaction)) = self.calls.get(&id).zip(self.relays.open.get(&id)) else { return };
         let served = transaction.served;
         let writes = alloc::vec![Write::DropRow { key: call.key }, Write::CloseJournal { served }];
-        let then = alloc::vec![Then::Closed { id, rolled_back: true }];
+        let then = Some(Then::Closed { id, rolled_back: true });
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 

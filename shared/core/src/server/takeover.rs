@@ -140,7 +140,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return self.replace(id, position, effects);
         }
         let Some((row, call)) = transaction.row(position).map(|row| (row.clone(), row.call)) else { return };
-        let then = alloc::vec![Then::StableCall { id: call.id }];
+        let then = Some(Then::StableCall { id: call.id });
         let writes = alloc::vec![Write::PutJournal { row }];
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }

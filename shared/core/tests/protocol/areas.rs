@@ -43,7 +43,7 @@ pub(crate) struct ServerArea {
 pub(crate) struct ServerJob {
     pub(crate) incarnation: Incarnation,
     pub(crate) writes: Vec<server::Write<Body>>,
-    pub(crate) then: Vec<Then>,
+    pub(crate) then: Option<Then>,
     /// The operation of the atomic write in it.
     pub(crate) operation: Option<Body>,
 }

@@ -126,7 +126,7 @@ impl World {
         if setup.lacks(early) {
             let outcome = self.area.clone().apply(&job, true);
             next.extend(told(&job, outcome));
-            job.then.clear();
+            job.then = None;
         }
         self.servers[index].writer.queue.push_back(job);
     }
@@ -199,7 +199,7 @@ impl World {
             vec![Write::Atomic { key: view.key, id, digest: view.digest, failure: OnFailure::Register }];
         let incarnation = server.machine.incarnation();
         let operation = self.ghost.issued.get(&id).copied();
-        server.writer.queue.push_back(ServerJob { incarnation, writes, then: Vec::new(), operation });
+        server.writer.queue.push_back(ServerJob { incarnation, writes, then: None, operation });
     }
 
     pub(crate) fn feed_client(&mut self, setup: &Setup, place: Place, input: resend::Input<Body>) {

@@ -29,7 +29,7 @@ pub(crate) struct Stable {
 pub(crate) struct Bench {
     pub(crate) server: Server<u32>,
     pub(crate) stable: Stable,
-    pub(crate) writing: VecDeque<(Vec<Write<u32>>, Vec<Then>)>,
+    pub(crate) writing: VecDeque<(Vec<Write<u32>>, Option<Then>)>,
     pub(crate) next: u64,
     pub(crate) rejected: Option<Rejection>,
 }
@@ -102,7 +102,7 @@ impl Bench {
         let mut out = Vec::new();
         while let Some((writes, then)) = self.writing.pop_front() {
             let outcome = self.stable.apply(writes);
-            for then in then {
+            if let Some(then) = then {
                 out.extend(self.feed(told(then, outcome.clone())));
             }
         }

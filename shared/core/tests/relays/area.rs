@@ -47,8 +47,16 @@ pub(crate) struct Closure {
 /// A job of a writer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Job {
-    Server { incarnation: Incarnation, writes: Vec<Write<Body>>, then: Vec<Then>, closure: Option<Closure> },
-    Caller { incarnation: Incarnation, write: resend::Write<Body> },
+    Server {
+        incarnation: Incarnation,
+        writes: Vec<Write<Body>>,
+        then: Option<Then>,
+        closure: Option<Closure>,
+    },
+    Caller {
+        incarnation: Incarnation,
+        write: resend::Write<Body>,
+    },
 }
 
 /// What a writer has before it, and what it has committed and not told yet.

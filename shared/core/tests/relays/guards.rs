@@ -18,8 +18,8 @@ pub(crate) fn early(setup: &Setup, server: &Server<Body>, job: &mut Job) -> (Opt
     let incarnation = *incarnation;
     let mut feeds = Vec::new();
     let mut tell_early = |early: fn(&Then) -> bool| {
-        feeds.extend(then.iter().filter(|then| early(then)).map(|then| Feed::Server(told(*then, None))));
-        then.retain(|then| !early(then));
+        let told_early = then.take_if(|then| early(then));
+        feeds.extend(told_early.map(|then| Feed::Server(told(then, None))));
     };
     match setup.without {
         Some(Without::JournalBeforeSend) => tell_early(|then| matches!(then, Then::StableCall { .. })),
@@ -36,7 +36,7 @@ pub(crate) fn early(setup: &Setup, server: &Server<Body>, job: &mut Job) -> (Opt
             let close = |write: &Write<Body>| matches!(write, Write::CloseJournal { .. });
             if let Some(at) = writes.iter().position(close).filter(|_| writes.len() > 1) {
                 let writes = vec![writes.remove(at)];
-                return (Some(Job::Server { incarnation, writes, then: Vec::new(), closure: None }), feeds);
+                return (Some(Job::Server { incarnation, writes, then: None, closure: None }), feeds);
             }
         }
         _ => {}

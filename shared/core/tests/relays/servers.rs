@@ -123,7 +123,7 @@ impl World {
                 self.feed(setup, place, Feed::Caller(resend::Input::Stable { id }));
             }
             Job::Server { then, .. } => {
-                for then in then {
+                if let Some(then) = then {
                     self.feed(setup, place, Feed::Server(told(then, outcome.clone())));
                     if let (Then::Stable { id }, Some(outcome)) = (then, outcome.clone()) {
                         self.ended(setup, place, id, outcome);
