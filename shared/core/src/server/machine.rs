@@ -424,15 +424,20 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if self.gone.contains(&source) {
             writes.push(Write::DropSource { source });
         } else if let Some(known) = self.sources.get_mut(&source) {
-            // Below the mark nobody asks any more, but what was begun there must not be left half done.
-            let under_way =
-                self.relays.under_way(source).filter(|&(open, _)| open != id || !ends || may_fail);
-            let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
-            let mark = oldest.map_or(known.mark, |oldest| oldest.min(known.mark));
-            let below = self.calls.get(&id).is_some_and(|call| call.key.session.born < mark.born);
-            if mark.born > known.stored || below {
-                known.stored = mark.born;
-                writes.push(Write::PutMark { source, mark });
+            let born = self.calls.get(&id).map(|call| call.key.session.born);
+            let is_news =
+                |mark: Mark, stored| mark.born > stored || born.is_some_and(|born| born < mark.born);
+            // Nearly never, so nearly never all that is under way is looked through.
+            if is_news(known.mark, known.stored) {
+                // Below the mark nobody asks any more, but what was begun there must not be left half done.
+                let under_way =
+                    self.relays.under_way(source).filter(|&(open, _)| open != id || !ends || may_fail);
+                let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
+                let mark = oldest.map_or(known.mark, |oldest| oldest.min(known.mark));
+                if is_news(mark, known.stored) {
+                    known.stored = mark.born;
+                    writes.push(Write::PutMark { source, mark });
+                }
             }
         }
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: Some(then) });

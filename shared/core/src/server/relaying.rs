@@ -266,7 +266,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     /// What goes with the row that ends a call: its journal is closed. It is kept if the call has had an effect, and
     /// may be cancelled although it has its outcome.
     pub(super) fn close_journal(&mut self, id: CallId) -> Option<Write<B>> {
-        let (call, transaction) = (self.calls.get(&id)?, self.relays.open.get_mut(&id)?);
+        let (transaction, call) = (self.relays.open.get_mut(&id)?, self.calls.get(&id)?);
         let cancelled = matches!(call.state, State::Cancelling { .. });
         transaction.retain = call.cancellable && !transaction.course.goes_back() && !cancelled;
         (!transaction.retain).then_some(Write::CloseJournal { served: transaction.served })
