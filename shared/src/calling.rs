@@ -408,14 +408,13 @@ impl CallSide {
     }
 
     fn trace_sending(&self, state: &State, request: &Request<Bytes>, port: PortId) {
-        let view = state.core.call_view(request.id);
-        // What is made on behalf of another call lies in the journal instead.
-        let outbox = self.outbox && view.as_ref().is_some_and(|view| !view.journaled);
+        // What is made on behalf of another call can be cancelled, and lies in the journal instead.
+        let outbox = self.outbox && !request.cancellable;
         if request.attempt == 0 {
             return self.shared.trace_asked(request, port, outbox);
         }
         // What a predecessor first sent, this process can't tell of.
-        let own = view.filter(|_| request.born == self.incarnation);
+        let own = state.core.call_view(request.id).filter(|_| request.born == self.incarnation);
         self.shared.trace_resent(request, port, own.map(|view| view.call.invoked.0), outbox);
     }
 
