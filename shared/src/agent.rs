@@ -146,6 +146,7 @@ fn take(shared: &Arc<Shared>, link: &Link, order: FromFtm) {
             None => tracing::error!(point, "this version of the library has no such defect point"),
         },
         FromFtm::Disarm { id } => shared.points.disarm(&id),
+        FromFtm::Faults(faults) => shared.set_faults(faults),
         FromFtm::Exit { reason } => {
             tracing::info!(reason, "told to end");
             let (shared, link) = (shared.clone(), link.clone());

@@ -86,8 +86,10 @@ fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> 
     let mut any: Vec<&str> = file.processes.iter().map(|process| process.name.as_str()).collect();
     any.extend(&aliases);
     any.push("ftm");
-    for (defect, target) in defects.iter().filter_map(|defect| Some((defect, defect.target()?))) {
-        // Only an alias has defect points.
+    for (defect, target) in
+        defects.iter().flat_map(|defect| defect.targets().into_iter().map(move |target| (defect, target)))
+    {
+        // Only an alias has defect points, and a disk.
         let (known, what) = match defect.injury.alias() {
             Some(_) => (&aliases, "no alias"),
             None => (&any, "nothing"),
