@@ -7,7 +7,7 @@ use super::up::base_of;
 use super::{Context, Failure, output};
 use crate::cluster::ClusterFile;
 use crate::defect::Defect;
-use crate::run::{self, Length, RunError, RunOptions};
+use crate::run::{self, Length, RunError, RunOptions, StormKind};
 use crate::units::{parse_duration, parse_rate};
 
 /// Run a cluster without a screen: load it, injure it, verify, and sum up.
@@ -30,9 +30,12 @@ pub(super) struct Run {
     /// Seed of load, storm and pauses
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Kill and hang clients and servers so often, such as 2/s
+    /// Strike clients and servers so often, such as 2/s
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     storm: Option<f64>,
+    /// What the storm is made of: kill, hang, cut, oneway, drop, delay, duplicate, reorder, disk [default: kill,hang]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "storm")]
+    storm_kinds: Vec<StormKind>,
     /// A defect, such as "after 2s kill counter" or "every 1s..2s hang caller 300ms"; may be given several times
     #[arg(long = "defect", value_name = "SPEC", value_parser = possible_defect)]
     defects: Vec<Defect>,
@@ -66,6 +69,10 @@ impl Run {
             callers: self.callers,
             seed: self.seed,
             storm: self.storm,
+            storm_kinds: match self.storm_kinds {
+                none if none.is_empty() => StormKind::USUAL.to_vec(),
+                kinds => kinds,
+            },
             defects: self.defects,
             out: self.out,
             program: None,
@@ -86,8 +93,10 @@ fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> 
     let mut any: Vec<&str> = file.processes.iter().map(|process| process.name.as_str()).collect();
     any.extend(&aliases);
     any.push("ftm");
-    for (defect, target) in defects.iter().filter_map(|defect| Some((defect, defect.target()?))) {
-        // Only an alias has defect points.
+    for (defect, target) in
+        defects.iter().flat_map(|defect| defect.targets().into_iter().map(move |target| (defect, target)))
+    {
+        // Only an alias has defect points, and a disk.
         let (known, what) = match defect.injury.alias() {
             Some(_) => (&aliases, "no alias"),
             None => (&any, "nothing"),

@@ -17,7 +17,7 @@ use super::links::Message;
 use super::store::{AliasState, ProcessState, Remembered, Write};
 use super::{
     AliasInfo, Death, EventLog, Fences, Ftm, FtmError, Handle, LOSE_FENCING_KILL, Processes, RunInfo,
-    SeatInfo, Store, Takeovers, certificates, clock, unix_ms,
+    SeatInfo, Store, Takeovers, certificates, clock, faults, unix_ms,
 };
 use crate::cluster::{self, ClusterFile};
 use crate::state::{ProcessMark, StateError, StateFolder, write_whole};
@@ -86,6 +86,8 @@ impl Ftm {
             defects: BTreeMap::new(),
             armed: Vec::new(),
             forgotten: Vec::new(),
+            faults: Vec::new(),
+            knocked: BTreeMap::new(),
             lose_fencing_kill: std::env::var_os(LOSE_FENCING_KILL).is_some(),
             sender,
             marked: Vec::new(),
@@ -128,20 +130,21 @@ impl Ftm {
                 self.emit(What::Exited { name: name.clone(), pid, how: "unknown".into(), ordered: false });
             }
         }
+        self.go_on_with_faults(&remembered.faults);
         self.close_the_ledger();
     }
 
-    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now, and points that were
-    /// armed are not any more.
+    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now, points that were armed
+    /// are not any more, and a fault that the former one had just healed is over.
     fn close_the_ledger(&mut self) {
-        let (mut of_ftm, mut armed) = (Vec::new(), Vec::new());
+        let (mut over, mut armed) = (Vec::new(), Vec::new());
         for event in self.log.kept() {
             match &event.what {
                 What::Defect { id, spec } => {
                     count_on(&mut self.defects, id);
                     armed.retain(|other| other != id);
-                    if spec == "kill ftm" {
-                        of_ftm.push(id.clone());
+                    if spec == "kill ftm" || (faults::is_fault(id) && self.fault(id).is_none()) {
+                        over.push(id.clone());
                     }
                 }
                 What::Armed { id, .. } => {
@@ -149,11 +152,11 @@ impl Ftm {
                     armed.push(id.clone());
                 }
                 What::Paused { id, .. } | What::Disarmed { id } => armed.retain(|other| other != id),
-                What::Healed { id } => of_ftm.retain(|open| open != id),
+                What::Healed { id } => over.retain(|open| open != id),
                 _ => {}
             }
         }
-        of_ftm.into_iter().for_each(|id| self.emit(What::Healed { id }));
+        over.into_iter().for_each(|id| self.emit(What::Healed { id }));
         self.forgotten.clone_from(&armed);
         armed.into_iter().for_each(|id| self.emit(What::Disarmed { id }));
     }
@@ -210,9 +213,8 @@ fn name_aliases(
         });
         state.gone = false;
         writes.push(Write::Alias(spec.name.clone(), state.clone()));
-        let why = "not in service yet".to_owned();
-        aliases
-            .insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, death: Death::default() });
+        let (why, refusal, death) = ("not in service yet".to_owned(), None, Death::default());
+        aliases.insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, refusal, death });
     }
     let known = |name: &str| name == OPERATOR || cluster.alias(name).is_some();
     let mut gone = Vec::new();

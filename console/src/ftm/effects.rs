@@ -262,8 +262,9 @@ impl Ftm {
         if let Some(info) = self.seats.get_mut(&seat) {
             info.death.detected_ns = Some(now_ns());
         }
-        self.set_why(seat, format!("not heard for {silent_ms} ms"));
         let name = self.name(seat);
+        let cut = self.cut_off(&name).map(|id| format!(", cut off by {id}")).unwrap_or_default();
+        self.set_why(seat, format!("not heard for {silent_ms} ms{cut}"));
         self.emit(What::Hung { name, silent_ms });
     }
 
@@ -297,11 +298,11 @@ impl Ftm {
     fn note_outage(&mut self, alias: AliasId, last: Option<Seat>, cause: Cause, retry_after: Option<u64>) {
         let words = cause_words(cause);
         let death = last.and_then(|last| self.seats.get(&last)).map(|info| info.death).unwrap_or_default();
+        let refusal = self.aliases.get(&alias).and_then(|info| info.refusal.clone());
         let next = match retry_after {
             Some(after) => format!(
-                "the stable area {} could not be taken over by any member; it is tried again in {} ms. \
-                 Restore it from a copy if it is damaged",
-                self.folder.area(&self.alias_name(alias)).display(),
+                "the stable area could not be taken over by any member: {}; it is tried again and again, first in {} ms",
+                refusal.unwrap_or_else(|| self.folder.area(&self.alias_name(alias)).display().to_string()),
                 after / 1_000_000
             ),
             None if self.cluster.settings.respawn => "the next member that joins takes over".to_owned(),

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::processes::How;
 use super::store::Write;
-use super::{Death, Ftm, Handle, ProcessEvent, STATS_EVENT_NS, now_ns, unix_ms};
+use super::{Death, Ftm, Handle, ProcessEvent, STATS_EVENT_NS, faults, now_ns, unix_ms};
 use crate::state::ProcessMark;
 
 impl Ftm {
@@ -58,9 +58,14 @@ impl Ftm {
         info.death.detected_ns = info.death.detected_ns.filter(|_| fenced).or(Some(at_ns));
         info.death.dead_ns = Some(at_ns);
         let (name, injured, before) = (info.name.clone(), info.injured.join(" "), info.why.clone());
+        let last_words = palib::take_last_words(&self.folder.fired(&name));
         let words = how.words();
+        if let Some(last) = &last_words {
+            self.emit_as(seat, What::Log { level: "error".to_owned(), text: format!("ends: {last}") });
+        }
         let why = match () {
             () if !injured.is_empty() => format!("{words}, injected ({injured})"),
+            () if last_words.is_some() => format!("{words}: {}", last_words.unwrap_or_default()),
             () if hang.is_some() || fenced => format!("{words} after it was {before}"),
             () => words.clone(),
         };
@@ -194,6 +199,8 @@ impl Ftm {
             healed.into_iter().for_each(|id| self.emit(What::Healed { id }));
         }
         let table = TableChange { version: self.table_version, aliases: self.all_rows(), gone: Vec::new() };
+        // Before it, or anybody, may send something.
+        self.enforce_faults();
         self.order(process, &FromFtm::Table(table));
         // Before it may be told to take over, because that passes points.
         self.tell_armed(seat, process);
@@ -235,7 +242,13 @@ impl Ftm {
         incarnation: Incarnation,
         reason: String,
     ) {
+        if let Some(fired) = self.take_fired(seat).filter(|fired| faults::is_fault(&fired.id)) {
+            self.disk_struck(process, seat, &fired.id, fired.at_ns);
+        }
         self.set_why(seat, format!("promotion failed: {reason}"));
+        if let Some(info) = self.aliases.get_mut(&alias) {
+            info.refusal = Some(reason.clone());
+        }
         let (name, member) = (self.alias_name(alias), self.name(seat));
         self.emit(What::PromotionFailed { alias: name, member, reason });
         self.give(Input::PromotionFailed { process, alias, incarnation });

@@ -3,6 +3,7 @@
 mod books;
 pub mod inject;
 mod keep;
+mod kinds;
 mod load;
 pub mod one_call;
 mod orders;
@@ -23,6 +24,7 @@ use crate::history::HistoryError;
 use crate::keeper::ClusterError;
 use crate::operator::OperatorError;
 
+pub use kinds::StormKind;
 pub use stage::Stage;
 pub use summary::{Calls, DefectDone, Latency, Summary, Takeover, Transactions};
 
@@ -52,6 +54,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Strikes a second.
     pub storm: Option<f64>,
+    /// What the storm is made of.
+    pub storm_kinds: Vec<StormKind>,
     /// Defects besides the storm.
     pub defects: Vec<Defect>,
     /// Where everything that came of it is kept; none: nowhere, unless it was not clean.
@@ -230,7 +234,8 @@ async fn injure(
     tell: &mut dyn FnMut(&str),
 ) -> Result<(), RunError> {
     let suspect_after = options.file.settings.suspect_after;
-    let mut storm = options.storm.map(|rate| Storm::new(options.seed, rate, suspect_after, began));
+    let storm = |rate| Storm::new(options.seed, rate, &options.storm_kinds, suspect_after, began);
+    let mut storm = options.storm.map(storm);
     let mut schedule = Schedule::new(&options.defects, options.seed, began);
     let mut progress = tokio::time::interval(PROGRESS_EVERY);
     progress.tick().await;
