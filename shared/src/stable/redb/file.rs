@@ -63,7 +63,7 @@ pub(super) struct Opened {
 }
 
 /// Makes an empty area. Power may fail at any instant: the file gets its name only when it is whole and durable.
-pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), AreaError> {
+pub(super) fn create(path: &Path, meta: &Meta, seam: Option<Arc<dyn DiskSeam>>) -> Result<(), AreaError> {
     let file = name(path);
     let io_error = |error: io::Error| AreaError::Io { file: file.to_string(), reason: error.to_string() };
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -80,7 +80,7 @@ pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), AreaError> {
         .mode(0o600)
         .open(&new)
         .map_err(io_error)?;
-    let made = fill_new(&file, empty.try_clone().map_err(io_error)?, meta)
+    let made = fill_new(&file, empty.try_clone().map_err(io_error)?, meta, seam)
         .and_then(|()| empty.sync_all().map_err(io_error))
         .and_then(|()| {
             // Never over a file that is there: it may hold what was acknowledged.
@@ -95,9 +95,14 @@ pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), AreaError> {
     made
 }
 
-fn fill_new(file: &Arc<str>, empty: File, meta: &Meta) -> Result<(), AreaError> {
+fn fill_new(
+    file: &Arc<str>,
+    empty: File,
+    meta: &Meta,
+    seam: Option<Arc<dyn DiskSeam>>,
+) -> Result<(), AreaError> {
     let failed = |error: ::redb::Error| redb_error(file, error);
-    let disk = DiskFile::holding(empty, None).map_err(|error| failed(error.into()))?;
+    let disk = DiskFile::holding(empty, seam).map_err(|error| failed(error.into()))?;
     let disk = Arc::new(disk);
     disk.release().map_err(|error| failed(error.into()))?;
     let db = builder().create_with_backend(Disk(disk)).map_err(|error| failed(error.into()))?;

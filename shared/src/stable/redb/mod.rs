@@ -92,10 +92,8 @@ impl RedbArea {
         if !path.exists() {
             let created_unix_ms = file::unix_ms();
             let alias = alias.clone();
-            file::create(
-                &path,
-                &Meta { schema: SCHEMA_VERSION, alias, alias_id, incarnation, created_unix_ms },
-            )?;
+            let meta = Meta { schema: SCHEMA_VERSION, alias, alias_id, incarnation, created_unix_ms };
+            file::create(&path, &meta, seam.clone())?;
         }
         let opened = file::open(&path, seam)?;
         let meta = opened.meta;
