@@ -66,7 +66,6 @@ pub(super) struct Opened {
 pub(super) fn create(path: &Path, meta: &Meta, seam: Option<Arc<dyn DiskSeam>>) -> Result<(), AreaError> {
     let file = name(path);
     let io_error = |error: io::Error| AreaError::Io { file: file.to_string(), reason: error.to_string() };
-    let folder = path.parent().unwrap_or(Path::new("."));
     let new = path.with_extension(format!("redb.new-{}", std::process::id()));
     // Left behind by a process with this number that died while it was here.
     match std::fs::remove_file(&new) {
@@ -87,12 +86,23 @@ pub(super) fn create(path: &Path, meta: &Meta, seam: Option<Arc<dyn DiskSeam>>) 
             renameat_with(CWD, &new, CWD, path, RenameFlags::NOREPLACE)
                 .map_err(|error| io_error(error.into()))
         })
-        .and_then(|()| File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error));
+        .and_then(|()| keep_name(path));
     if made.is_err() {
         // Best effort: the error that is returned says more than a failed clean-up.
         let _ = std::fs::remove_file(&new);
     }
     made
+}
+
+/// Makes the name of a file durable.
+///
+/// # Errors
+/// If its folder can't be opened or synced.
+pub(super) fn keep_name(path: &Path) -> Result<(), AreaError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| AreaError::Io { file: path.display().to_string(), reason: error.to_string() })
 }
 
 fn fill_new(

@@ -107,6 +107,10 @@ impl RedbArea {
         if meta.incarnation > incarnation {
             return Err(AreaError::Fenced { mine: incarnation.0, current: meta.incarnation.0 });
         }
+        if file::guarded(&file, || opened.snapshot.is_new())? {
+            // Who made it may have been killed between giving it its name and making that durable.
+            file::keep_name(&path)?;
+        }
         let memory = file::guarded(&file, || Memory::of(&opened.snapshot, meta.incarnation == incarnation))?;
         drop(opened.snapshot);
         // It is ours: redb may change it now.
