@@ -8,5 +8,5 @@ mod point;
 mod points;
 
 pub use fired::Fired;
-pub use point::Point;
+pub use point::{Part, Point};
 pub use points::{Armed, Points};

@@ -87,7 +87,7 @@ fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> 
     any.extend(&aliases);
     any.push("ftm");
     for (defect, target) in defects.iter().filter_map(|defect| Some((defect, defect.target()?))) {
-        // Only an alias has defect points.
+        // Only an alias has defect points, and the FTM its own.
         let (known, what) = match defect.injury.alias() {
             Some(_) => (&aliases, "no alias"),
             None => (&any, "nothing"),

@@ -18,7 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use palib::defect::Point;
+use palib::defect::{Part, Point};
 
 use crate::units;
 
@@ -139,7 +139,8 @@ impl Defect {
     /// If not, what it can do instead.
     pub fn check_possible(&self) -> Result<(), String> {
         let what = match &self.injury {
-            Injury::Kill(_) | Injury::At { .. } | Injury::Hang { .. } | Injury::Exit(_) => return Ok(()),
+            Injury::At { target, point, pause, .. } => return check_point(target, *point, *pause),
+            Injury::Kill(_) | Injury::Hang { .. } | Injury::Exit(_) => return Ok(()),
             Injury::Link { fault, .. } => fault.word().to_owned(),
             Injury::Disk { .. } => "disk".to_owned(),
         };
@@ -157,12 +158,26 @@ impl Defect {
     }
 }
 
+/// Whether a point is one that its target passes.
+fn check_point(target: &Target, point: Point, pause: bool) -> Result<(), String> {
+    match (target.0 == "ftm", point.part() == Part::Ftm) {
+        (true, true) if pause => Err(format!(
+            "the FTM can't wait at {point}: who waits goes on when the FTM lets it; write kill ftm@{point}"
+        )),
+        (true, false) => Err(format!(
+            "{point} is passed by processes, not by the FTM; write kill ALIAS@{point}, or see `palib points`"
+        )),
+        (false, true) => Err(format!("{point} is passed by the FTM only; write kill ftm@{point}")),
+        _ => Ok(()),
+    }
+}
+
 impl Injury {
     /// The alias whose defect point is meant, if one is.
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::At { target, .. } => Some(&target.0),
+            Self::At { target, point, .. } if point.part() != Part::Ftm => Some(&target.0),
             _ => None,
         }
     }

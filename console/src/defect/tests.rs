@@ -76,6 +76,15 @@ fn what_this_version_cannot_do_is_read_and_refused_by_name() {
     );
     assert!(possible("disk a full").is_err());
     assert!(possible("kill a@after-block").is_ok() && possible("pause a@after-block").is_ok());
+    assert_eq!(possible("kill ftm@after-mark#2"), Ok(()));
+    for (text, says) in [
+        ("pause ftm@after-mark", "the FTM can't wait at after-mark"),
+        ("kill ftm@after-block", "passed by processes, not by the FTM"),
+        ("kill a@after-mark", "write kill ftm@after-mark"),
+    ] {
+        let answer = possible(text).expect_err(text);
+        assert!(answer.contains(says), "{text}: {answer}");
+    }
 }
 
 fn name() -> impl Strategy<Value = String> {

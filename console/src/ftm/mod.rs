@@ -14,6 +14,7 @@ mod fence;
 mod links;
 mod nodes;
 mod orders;
+mod own_points;
 mod points;
 mod processes;
 mod rows;
@@ -41,6 +42,7 @@ use clock::{now_ns, unix_ms};
 use events::EventLog;
 use fence::Fences;
 use links::Message;
+use own_points::OwnPoints;
 use points::{ArmedPoint, Waiting};
 use processes::{Handle, ProcessEvent, Processes};
 use store::Store;
@@ -228,6 +230,8 @@ struct Ftm {
     armed: Vec<ArmedPoint>,
     /// Points that a former FTM had armed: whoever joins is told that they are not any more.
     forgotten: Vec<String>,
+    /// The points that the FTM itself passes.
+    own: OwnPoints,
     lose_fencing_kill: bool,
     sender: mpsc::UnboundedSender<Message>,
     /// Marks that have just moved and were not told of yet.

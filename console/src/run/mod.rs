@@ -199,7 +199,7 @@ async fn injure_and_settle(
     options: &RunOptions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Settled, RunError> {
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered::of(&stage.world);
     let mut redundant = verify::Redundant::default();
     let load = Load::start(stage.client(), options).await?;
     let began = Instant::now();
