@@ -1,5 +1,6 @@
 //! Headless runs: spawn, load, injure, verify, sum up.
 
+mod aftermath;
 mod books;
 pub mod inject;
 mod keep;
@@ -23,9 +24,11 @@ use crate::history::HistoryError;
 use crate::keeper::ClusterError;
 use crate::operator::OperatorError;
 
+pub use aftermath::CALLS_AFTER;
 pub use stage::Stage;
 pub use summary::{Calls, DefectDone, Latency, Summary, Takeover, Transactions};
 
+use aftermath::{Aftermath, Seen};
 use keep::Folder;
 use load::Load;
 use schedule::Schedule;
@@ -67,6 +70,9 @@ pub enum Length {
     For(Duration),
     /// Until so many calls are acknowledged.
     Calls(u64),
+    /// Until all defects have happened, everybody is in place again, and so many calls more are acknowledged; or until it
+    /// is clear that some won't happen.
+    Done(u64),
 }
 
 /// Why there is no verdict at all.
@@ -232,6 +238,7 @@ async fn injure(
     let suspect_after = options.file.settings.suspect_after;
     let mut storm = options.storm.map(|rate| Storm::new(options.seed, rate, suspect_after, began));
     let mut schedule = Schedule::new(&options.defects, options.seed, began);
+    let mut aftermath = Aftermath::new(options.defects.len(), began);
     let mut progress = tokio::time::interval(PROGRESS_EVERY);
     progress.tick().await;
     loop {
@@ -239,12 +246,18 @@ async fn injure(
         let over = match options.length {
             Length::For(span) => now >= began + span,
             Length::Calls(wanted) => stage.world.verdict().acked >= wanted,
+            Length::Done(calls) => {
+                let whole = stage::ready(&stage.world, &options.file);
+                let acked = stage.world.verdict().acked;
+                aftermath.is_over(Seen { now, acked, happened: gathered.defects.len(), whole }, calls)
+            }
         };
         if over {
             return Ok(());
         }
         let storming = storm.as_mut().and_then(|storm| storm.strike(&stage.world, now));
         for injury in storming.into_iter().chain(schedule.due(now)) {
+            aftermath.struck(now, stage.world.verdict().acked);
             schedule::inject(stage.client(), &injury);
         }
         let mut wake = now + Duration::from_millis(50);

@@ -207,6 +207,10 @@ impl Gathered {
 
     fn push_defect(&mut self, id: &str, spec: &str, at_ms: u64) {
         self.armed.remove(id);
+        // An FTM that is not sure whether the last one has told of it tells it again.
+        if self.defects.iter().any(|done| done.id == id && done.spec == spec) {
+            return;
+        }
         self.defects.push(DefectDone { id: id.to_owned(), spec: spec.to_owned(), at_ms });
     }
 
