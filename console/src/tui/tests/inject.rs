@@ -171,6 +171,7 @@ fn the_ledger_tells_what_was_expected_and_what_was_measured() {
     assert_eq!((row("P1")["state"].as_str(), row("L1")["state"].as_str()), (Some("armed"), Some("active")));
     assert!(rig.text().contains("✔ 0 lost 0 doubled"), "{}", rig.text());
     let mut stage = stage();
+    stage.say("ftm", What::Joined { name: "counter-1".into() });
     stage.say("ftm", What::Alias { row: crate::world::stage::counter_row(1, false) });
     let mut rig = Rig::on(stage).sized((120, 36));
     let text = rig.press("1 j j d").text();
