@@ -38,6 +38,7 @@ mod directory;
 mod error;
 mod hashing;
 mod inspect;
+mod latency;
 pub mod limits;
 mod links;
 mod membership;
