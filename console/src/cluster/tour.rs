@@ -59,7 +59,7 @@ impl Action {
     #[must_use]
     pub fn targets(&self) -> Vec<&str> {
         match self {
-            Self::Defect(defect) => defect.target().map(|target| target.0.as_str()).into_iter().collect(),
+            Self::Defect(defect) => defect.targets().iter().map(|target| target.0.as_str()).collect(),
             Self::Resume(name) | Self::Restart(name) | Self::AddBackup(name) => vec![name],
             Self::Tell { alias, .. } | Self::Call { alias, .. } => vec![alias],
             Self::Heal | Self::Wait(_) => Vec::new(),
@@ -69,7 +69,7 @@ impl Action {
 }
 
 impl Action {
-    /// The aliases whose defect points it arms.
+    /// The aliases whose defect points or disks it breaks.
     #[must_use]
     pub fn armed(&self) -> Vec<&str> {
         match self {

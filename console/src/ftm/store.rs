@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::state::ProcessMark;
@@ -14,6 +14,8 @@ use crate::state::ProcessMark;
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const ALIASES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("aliases");
 const PROCESSES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("processes");
+/// Made when the first fault is: a store may be without it.
+const FAULTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("faults");
 
 /// The version of what is written here; another one is refused.
 const SCHEMA: u64 = 1;
@@ -91,12 +93,23 @@ impl ProcessState {
     }
 }
 
+/// What is remembered of a fault of a link or a disk that lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FaultState {
+    /// What, in the language of defects.
+    pub(crate) spec: String,
+    /// When it is over, in milliseconds of Unix time; none: when it is healed.
+    pub(crate) until_unix_ms: Option<u64>,
+}
+
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remembered {
     pub(crate) numbers: BTreeMap<String, u64>,
     pub(crate) aliases: BTreeMap<String, AliasState>,
     pub(crate) processes: BTreeMap<String, ProcessState>,
+    /// By their ids in the ledger.
+    pub(crate) faults: BTreeMap<String, FaultState>,
 }
 
 impl Remembered {
@@ -113,6 +126,8 @@ pub(crate) enum Write {
     Alias(String, AliasState),
     Process(String, ProcessState),
     Forget(String),
+    Fault(String, FaultState),
+    Healed(String),
 }
 
 /// The open store. Its file lock is what keeps a second FTM away.
@@ -149,7 +164,10 @@ impl Store {
                 numbers.insert(key.value().to_owned(), value.value());
             }
             let records = |table: TableDefinition<'_, &'static str, &'static [u8]>| -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-                let entries = txn.open_table(table)?;
+                let entries = match txn.open_table(table) {
+                    Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                    other => other?,
+                };
                 let entries = entries.iter()?;
                 let mut records = Vec::new();
                 for entry in entries {
@@ -158,10 +176,15 @@ impl Store {
                 }
                 Ok(records)
             };
-            Ok((numbers, records(ALIASES)?, records(PROCESSES)?))
+            Ok((numbers, records(ALIASES)?, records(PROCESSES)?, records(FAULTS)?))
         };
-        let (numbers, aliases, processes) = read().map_err(|error| self.io(&error))?;
-        Ok(Remembered { numbers, aliases: self.decode_all(aliases)?, processes: self.decode_all(processes)? })
+        let (numbers, aliases, processes, faults) = read().map_err(|error| self.io(&error))?;
+        Ok(Remembered {
+            numbers,
+            aliases: self.decode_all(aliases)?,
+            processes: self.decode_all(processes)?,
+            faults: self.decode_all(faults)?,
+        })
     }
 
     /// Makes the writes durable, all in one commit.
@@ -180,6 +203,10 @@ impl Store {
                             drop(processes.insert(name.as_str(), &encode(state)[..])?)
                         }
                         Write::Forget(name) => drop(processes.remove(name.as_str())?),
+                        Write::Fault(id, state) => {
+                            drop(txn.open_table(FAULTS)?.insert(id.as_str(), &encode(state)[..])?)
+                        }
+                        Write::Healed(id) => drop(txn.open_table(FAULTS)?.remove(id.as_str())?),
                     }
                 }
             }
@@ -258,12 +285,16 @@ mod tests {
         let process = ProcessState { process_id: 7, ports: vec![(3, 12)], ..ProcessState::default() };
         let store = Store::open(&path).unwrap();
         assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+        let fault = FaultState { spec: "cut counter-1 ftm".into(), until_unix_ms: Some(5) };
         let writes = [
             Write::Number("starts", 2),
             Write::Alias("counter".into(), alias.clone()),
             Write::Process("counter-1".into(), process.clone()),
             Write::Process("counter-2".into(), process.clone()),
             Write::Forget("counter-2".into()),
+            Write::Fault("L1".into(), fault.clone()),
+            Write::Fault("L2".into(), fault.clone()),
+            Write::Healed("L1".into()),
         ];
         store.commit(&writes).unwrap();
         drop(store);
@@ -271,6 +302,7 @@ mod tests {
         assert_eq!(remembered.number("starts"), 2);
         assert_eq!(remembered.aliases["counter"], alias);
         assert_eq!(remembered.processes, BTreeMap::from([("counter-1".to_owned(), process)]));
+        assert_eq!(remembered.faults, BTreeMap::from([("L2".to_owned(), fault)]));
     }
 
     #[test]

@@ -163,6 +163,12 @@ impl StateFolder {
         self.tickets().join(format!("{process}.fired"))
     }
 
+    /// Where the FTM keeps which of its own defect points are armed.
+    #[must_use]
+    pub fn armed_in_ftm(&self) -> PathBuf {
+        self.tickets().join("ftm.armed")
+    }
+
     /// The folder of stable areas.
     #[must_use]
     pub fn areas(&self) -> PathBuf {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use palib::control::{OperatorRequest, What};
 
 use super::push_bounded;
+use crate::defect::{Defect, Injury};
 
 /// A line of the ledger of defects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct DefectView {
     armed: bool,
     /// Who waits at its defect point.
     waits: Option<String>,
+    /// Whether it is a fault of a link or of a disk: they last until they are healed.
+    fault: bool,
 }
 
 /// Where a defect stands.
@@ -30,7 +33,7 @@ pub enum DefectState {
     Armed,
     /// It has happened, and does not last: a kill.
     Fired,
-    /// It lasts: somebody hangs, or waits at a defect point.
+    /// It lasts: somebody hangs, or waits at a defect point; a link or a disk is not well.
     Active,
     /// It was taken back, or is over.
     Healed,
@@ -38,8 +41,10 @@ pub enum DefectState {
 
 impl DefectView {
     fn new(id: &str, spec: &str, at_unix_ms: u64) -> Self {
+        let injury = spec.parse().map(|defect: Defect| defect.injury);
+        let fault = matches!(injury, Ok(Injury::Link { .. } | Injury::Disk { .. }));
         let (id, spec) = (id.to_owned(), spec.to_owned());
-        Self { id, spec, at_unix_ms, healed_unix_ms: None, armed: false, waits: None }
+        Self { id, spec, at_unix_ms, healed_unix_ms: None, armed: false, waits: None, fault }
     }
 
     /// Where it stands.
@@ -48,12 +53,12 @@ impl DefectView {
         match () {
             () if self.healed_unix_ms.is_some() => DefectState::Healed,
             () if self.armed => DefectState::Armed,
-            () if self.hung_process().is_some() => DefectState::Active,
+            () if self.hung_process().is_some() || self.fault => DefectState::Active,
             () => DefectState::Fired,
         }
     }
 
-    /// Whether it can still be taken back: it is armed, or somebody hangs or waits by it.
+    /// Whether it can still be taken back: it is armed, or it lasts.
     #[must_use]
     pub fn lasts(&self) -> bool {
         matches!(self.state(), DefectState::Armed | DefectState::Active)
@@ -72,6 +77,7 @@ impl DefectView {
     pub fn remedy(&self) -> Option<OperatorRequest> {
         match self.state() {
             DefectState::Armed => Some(OperatorRequest::Disarm { id: self.id.clone() }),
+            DefectState::Active if self.fault => Some(OperatorRequest::Disarm { id: self.id.clone() }),
             DefectState::Active => {
                 self.hung_process().map(|process| OperatorRequest::Resume { process: process.to_owned() })
             }
