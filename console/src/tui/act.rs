@@ -246,6 +246,8 @@ pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
         Pane::Records => record_detail(app),
         Pane::Sequence => sequence::go_there(app),
         Pane::Relays | Pane::Journal => return sequence::show(app),
+        Pane::Takeovers => super::metrics::go_there(app),
+        Pane::Gauges => row_detail(app),
         // Its palette takes the key before.
         Pane::Ledger => {}
         Pane::LastEvents | Pane::Log if sequence::chosen_call(app).is_ok() => return sequence::show(app),
@@ -448,6 +450,7 @@ fn row_detail(app: &mut App) {
     let Some(row) = app.place(pane, &table).and_then(|place| table.rows.get(place)) else { return };
     let title = match pane {
         Pane::Steps => format!("step {}", row.cells[0].text),
+        Pane::Gauges => row.key.clone(),
         _ => format!("event {}", row.key),
     };
     let lines: Vec<String> = match pane {
