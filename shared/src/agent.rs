@@ -200,6 +200,9 @@ async fn promote(shared: Arc<Shared>, link: Link, alias: u32, incarnation: u64, 
     if link.send_control(&answer).is_err() {
         shared.tell_ftm(&answer);
     }
+    if matches!(answer, ToFtm::Promoted { .. }) {
+        shared.points.pass(membership.alias, Point::AfterPromoted);
+    }
     if matches!(answer, ToFtm::PromotionFailed { .. }) && membership.active().is_some() {
         // It holds the stable area open, so nobody else could take over: let go of it, and start anew.
         shared.shut_down().await;

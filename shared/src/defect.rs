@@ -18,5 +18,5 @@ pub use disk::DiskFaults;
 pub(crate) use fate::{Fate, fate};
 pub use fault::{DiskFault, DiskRule, Faults, LinkFault, LinkRule, Percent, Way};
 pub use fired::Fired;
-pub use point::Point;
+pub use point::{Part, Point};
 pub use points::{Armed, Points};

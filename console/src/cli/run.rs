@@ -21,6 +21,9 @@ pub(super) struct Run {
     /// Until so many calls are acknowledged
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     calls: Option<u64>,
+    /// Until the defects have happened and calls go on after them, or it is clear that some won't happen
+    #[arg(long, conflicts_with_all = ["span", "calls"], requires = "defects")]
+    until_done: bool,
     /// Calls a second of each caller alias; 0: as fast as they come back [default: as the file says]
     #[arg(long, value_name = "RATE", value_parser = rate_or_nothing)]
     rate: Option<f64>,
@@ -62,6 +65,7 @@ impl Run {
             base: base_of(&self.file),
             file,
             length: match (self.calls, self.span) {
+                _ if self.until_done => Length::Done(run::CALLS_AFTER),
                 (Some(calls), _) => Length::Calls(calls),
                 (None, span) => Length::For(span.unwrap_or(Duration::from_secs(30))),
             },
@@ -96,7 +100,7 @@ fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> 
     for (defect, target) in
         defects.iter().flat_map(|defect| defect.targets().into_iter().map(move |target| (defect, target)))
     {
-        // Only an alias has defect points, and a disk.
+        // Only an alias has defect points and a disk, and the FTM points of its own.
         let (known, what) = match defect.injury.alias() {
             Some(_) => (&aliases, "no alias"),
             None => (&any, "nothing"),

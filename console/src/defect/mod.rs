@@ -19,8 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use palib::defect::Point;
 pub use palib::defect::{DiskFault, LinkFault, Percent};
+use palib::defect::{Part, Point};
 
 use crate::units;
 
@@ -106,6 +106,7 @@ impl Defect {
     /// If not, what can be done instead.
     pub fn check_possible(&self) -> Result<(), String> {
         match &self.injury {
+            Injury::At { target, point, pause, .. } => check_point(target, *point, *pause),
             Injury::Link { from, to, .. } if from == to => Err(format!(
                 "a link has two ends, and `{}` names one; name two processes or aliases",
                 self.injury
@@ -130,12 +131,27 @@ impl Defect {
     }
 }
 
+/// Whether a point is one that its target passes.
+fn check_point(target: &Target, point: Point, pause: bool) -> Result<(), String> {
+    match (target.0 == "ftm", point.part() == Part::Ftm) {
+        (true, true) if pause => Err(format!(
+            "the FTM can't wait at {point}: who waits goes on when the FTM lets it; write kill ftm@{point}"
+        )),
+        (true, false) => Err(format!(
+            "{point} is passed by processes, not by the FTM; write kill ALIAS@{point}, or see `palib points`"
+        )),
+        (false, true) => Err(format!("{point} is passed by the FTM only; write kill ftm@{point}")),
+        _ => Ok(()),
+    }
+}
+
 impl Injury {
     /// The alias whose defect point or disk is meant, if one is: there a process would be wrong.
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::At { target, .. } | Self::Disk { alias: target, .. } => Some(&target.0),
+            Self::At { target, point, .. } if point.part() != Part::Ftm => Some(&target.0),
+            Self::Disk { alias, .. } => Some(&alias.0),
             _ => None,
         }
     }

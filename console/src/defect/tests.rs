@@ -78,13 +78,26 @@ fn a_mistake_is_answered_with_what_would_be_right() {
 #[test]
 fn what_can_be_done_in_no_cluster_is_read_and_refused() {
     let possible = |text: &str| text.parse::<Defect>().expect(text).check_possible();
-    for text in
-        ["after 2s kill counter", "cut a ftm", "disk a full", "kill a@after-block", "pause a@after-block"]
-    {
+    for text in [
+        "after 2s kill counter",
+        "cut a ftm",
+        "disk a full",
+        "kill a@after-block",
+        "pause a@after-block",
+        "kill ftm@after-mark#2",
+    ] {
         assert_eq!(possible(text), Ok(()), "{text}");
     }
-    assert!(possible("cut a a").unwrap_err().contains("two ends"));
-    assert!(possible("hang ftm").unwrap_err().contains("can be killed"));
+    for (text, says) in [
+        ("cut a a", "two ends"),
+        ("hang ftm", "can be killed"),
+        ("pause ftm@after-mark", "the FTM can't wait at after-mark"),
+        ("kill ftm@after-block", "passed by processes, not by the FTM"),
+        ("kill a@after-mark", "write kill ftm@after-mark"),
+    ] {
+        let answer = possible(text).expect_err(text);
+        assert!(answer.contains(says), "{text}: {answer}");
+    }
 }
 
 fn name() -> impl Strategy<Value = String> {

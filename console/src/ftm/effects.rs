@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use palib::control::{FromFtm, JoinTicket, TableChange, TicketAlias, What};
+use palib::defect::Point;
 use palib_core::ids::{AliasId, Incarnation, ProcessId};
 use palib_core::manager::{Cause, Change, Effect, Input, Note, Seat};
 use rustix::process::Signal;
@@ -18,6 +19,9 @@ impl Ftm {
     pub(super) fn give(&mut self, input: Input) {
         let mut effects = Vec::new();
         self.manager.handle(clock::now(), input, &mut effects);
+        if effects.iter().any(|effect| matches!(effect, Effect::Note(Note::InService { .. }))) {
+            self.pass(Point::AfterMark);
+        }
         self.perform(effects);
         self.push_table();
     }
@@ -27,16 +31,26 @@ impl Ftm {
             match effect {
                 Effect::Persist { changes, then } => {
                     let writes: Vec<_> = changes.iter().flat_map(|change| self.remember(change)).collect();
+                    self.pass_changes(&changes, [Point::BeforeIncarnation, Point::BeforeRun]);
                     self.commit(&writes);
+                    self.pass_changes(&changes, [Point::AfterIncarnation, Point::AfterRun]);
                     self.perform(then);
                 }
                 Effect::WriteFence { alias, incarnation, fences } => {
-                    self.write_fence(alias, incarnation, fences)
+                    self.pass(Point::BeforeFence);
+                    self.write_fence(alias, incarnation, fences);
+                    self.pass(Point::AfterFence);
                 }
-                Effect::Kill { process } => self.fencing_kill(process),
+                Effect::Kill { process } => {
+                    self.pass(Point::BeforeFencingKill);
+                    self.fencing_kill(process);
+                    self.pass(Point::AfterFencingKill);
+                }
                 Effect::Promote { process, alias, incarnation, trans_base } => {
                     let (alias, incarnation) = (alias.0, incarnation.0);
+                    self.pass(Point::BeforePromote);
                     self.order(process, &FromFtm::Promote { alias, incarnation, trans_base: trans_base.0 });
+                    self.pass(Point::AfterPromote);
                 }
                 Effect::End { process } => {
                     self.order(process, &FromFtm::Exit { reason: "the FTM ends this process".to_owned() });
@@ -45,6 +59,16 @@ impl Ftm {
                 Effect::Push { alias } => drop(self.changed.insert(alias)),
                 Effect::Note(note) => self.note(note),
             }
+        }
+    }
+
+    /// The FTM passes the defect points of what is remembered: of incarnations, and of new runs.
+    fn pass_changes(&self, changes: &[Change], [incarnation, run]: [Point; 2]) {
+        if changes.iter().any(|change| matches!(change, Change::Alias { .. })) {
+            self.pass(incarnation);
+        }
+        if changes.iter().any(|change| matches!(change, Change::Run { .. })) {
+            self.pass(run);
         }
     }
 
@@ -208,12 +232,14 @@ impl Ftm {
         if changed.is_empty() {
             return;
         }
+        self.pass(Point::BeforePush);
         self.table_version += 1;
         let change = TableChange { version: self.table_version, aliases: changed, gone: Vec::new() };
         let order = FromFtm::Table(change);
         for link in self.runs.values().filter_map(|run| run.link.as_ref()) {
             let _ = link.send_control(&order);
         }
+        self.pass(Point::AfterPush);
         if let FromFtm::Table(change) = order {
             change.aliases.into_iter().for_each(|row| self.emit(What::Alias { row }));
         }

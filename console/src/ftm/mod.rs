@@ -15,6 +15,7 @@ mod fence;
 mod links;
 mod nodes;
 mod orders;
+mod own_points;
 mod points;
 mod processes;
 mod rows;
@@ -43,6 +44,7 @@ use events::EventLog;
 use faults::StandingFault;
 use fence::Fences;
 use links::Message;
+use own_points::OwnPoints;
 use points::{ArmedPoint, Waiting};
 use processes::{Handle, ProcessEvent, Processes};
 use store::Store;
@@ -236,6 +238,8 @@ struct Ftm {
     faults: Vec<StandingFault>,
     /// From where each process has last connected. Links are known by their addresses.
     knocked: BTreeMap<String, SocketAddr>,
+    /// The points that the FTM itself passes.
+    own: OwnPoints,
     lose_fencing_kill: bool,
     sender: mpsc::UnboundedSender<Message>,
     /// Marks that have just moved and were not told of yet.

@@ -1,6 +1,7 @@
 //! What is heard of processes: from the operating system, and from themselves.
 
 use palib::control::{Event, FromFtm, TableChange, TakeoverTiming, ToFtm, What};
+use palib::defect::Point;
 use palib::transport::Link;
 use palib_core::ids::{AliasId, Incarnation, ProcessId};
 use palib_core::manager::{Cause, Input, Phase, Seat};
@@ -27,6 +28,7 @@ impl Ftm {
     }
 
     fn started(&mut self, process: ProcessId, mark: ProcessMark, handle: Handle) {
+        self.pass(Point::AfterSpawn);
         let Some(run) = self.runs.get_mut(&process) else { return };
         let (seat, kill) = (run.seat, run.kill_at_start);
         run.mark = Some(mark);
@@ -40,6 +42,7 @@ impl Ftm {
         let name = info.name.clone();
         let write = Write::Process(name.clone(), info.state.clone());
         self.commit(&[write]);
+        self.pass(Point::AfterPid);
         self.emit(What::Spawned { name, process_id: process.0, pid: mark.pid });
         self.changed.extend(self.seats.get(&seat).map(|info| info.aliases.clone()).unwrap_or_default());
     }
@@ -47,6 +50,7 @@ impl Ftm {
     fn exited(&mut self, process: ProcessId, at_ns: u64, how: How) {
         let Some(run) = self.runs.get(&process) else { return };
         let seat = run.seat;
+        self.pass(Point::AfterDeath);
         let waited = self.died_at_point(process, seat);
         let Some(run) = self.runs.get_mut(&process) else { return };
         let (link, mark) = (run.link.take(), run.mark);
@@ -114,6 +118,7 @@ impl Ftm {
     pub(super) fn node_says(&mut self, link: u64, message: ToFtm) {
         if let ToFtm::Join { process_id, pid, address, in_service } = message {
             let Some(link) = self.links.get(&link).cloned() else { return };
+            self.pass(Point::BeforeJoin);
             let process = ProcessId(process_id);
             match self.admit(&link, process, pid) {
                 Ok(seat) => {
@@ -121,6 +126,7 @@ impl Ftm {
                         run.address = Some(address);
                     }
                     self.join(seat, process, link, &in_service);
+                    self.pass(Point::AfterJoin);
                 }
                 Err(reason) => self.turn_away(&link, reason),
             }
@@ -138,6 +144,7 @@ impl Ftm {
             }
             ToFtm::Promoted { alias, incarnation, timing } => {
                 let (alias, incarnation) = (AliasId(alias), Incarnation(incarnation));
+                self.pass(Point::BeforeMark);
                 self.give_and_time(Input::Promoted { process, alias, incarnation }, timing);
             }
             ToFtm::PromotionFailed { alias, incarnation, reason } => {

@@ -11,6 +11,7 @@ use palib_core::manager::{Input, Seat};
 use rustix::process::Signal;
 
 use super::effects::next_defect;
+use super::own_points::{FTM, NOBODY, point_of};
 use super::{Ftm, faults, now_ns, unix_ms};
 use crate::defect::{Defect, Injury, Target};
 use crate::units::closest;
@@ -40,7 +41,6 @@ pub(super) struct Waiting {
 impl Ftm {
     /// Arms a point of an alias in all its members.
     pub(super) fn arm(&mut self, target: &str, point: &str, nth: u32, pause: bool) -> Result<String, String> {
-        let alias = self.alias_named(target)?;
         let point = Point::find(point).ok_or_else(|| {
             let meant = closest(point, Point::ALL.iter().map(|point| point.name()));
             let hint = meant
@@ -48,15 +48,21 @@ impl Ftm {
             format!("{point:?} is no defect point; {hint}")
         })?;
         let nth = nth.max(1);
-        let injury = Injury::At { target: Target(target.to_owned()), point, nth, pause };
-        let spec = Defect::now(injury).to_string();
+        let defect = Defect::now(Injury::At { target: Target(target.to_owned()), point, nth, pause });
+        defect.check_possible()?;
+        let alias = if target == FTM { NOBODY } else { self.alias_named(target)? };
+        let spec = defect.to_string();
         if let Some(armed) = self.armed.iter().find(|armed| armed.row.spec == spec) {
             return Err(format!("{spec} is armed already ({})", armed.row.id));
         }
         let id = next_defect(&mut self.defects, 'P');
         let armed =
             ArmedPoint { row: ArmedRow { id: id.clone(), spec: spec.clone() }, alias, point, nth, pause };
-        self.tell_members(alias, &armed.order());
+        if alias == NOBODY {
+            self.own.arm(armed.row.clone());
+        } else {
+            self.tell_members(alias, &armed.order());
+        }
         self.armed.push(armed);
         self.emit(What::Armed { id: id.clone(), spec: spec.clone() });
         Ok(format!("{spec} is armed ({id})"))
@@ -234,6 +240,7 @@ impl Ftm {
     fn unarm(&mut self, id: &str) -> Option<ArmedPoint> {
         let place = self.armed.iter().position(|armed| armed.row.id == id)?;
         let armed = self.armed.remove(place);
+        self.own.disarm(id);
         self.tell_members(armed.alias, &FromFtm::Disarm { id: id.to_owned() });
         Some(armed)
     }
@@ -250,12 +257,18 @@ impl Ftm {
         self.changed.extend(self.seats.get(&seat).map(|info| info.aliases.clone()).unwrap_or_default());
     }
 
-    fn emit_at(&mut self, at_ns: u64, what: What) {
+    pub(super) fn emit_at(&mut self, at_ns: u64, what: What) {
         self.log.add(Event { seq: 0, at_ns, unix_ms: unix_ms(), process: "ftm".to_owned(), what });
     }
 }
 
 impl ArmedPoint {
+    /// A point of the FTM itself.
+    pub(super) fn of_ftm(row: ArmedRow) -> Option<Self> {
+        let (point, nth) = point_of(&row)?;
+        Some(Self { row, alias: NOBODY, point, nth, pause: false })
+    }
+
     fn order(&self) -> FromFtm {
         FromFtm::Arm {
             id: self.row.id.clone(),

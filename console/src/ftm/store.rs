@@ -1,9 +1,11 @@
 //! What an FTM remembers: `ftm.redb`. Incarnations, numbers that are never given twice, and who runs.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -230,23 +232,26 @@ impl Store {
     }
 }
 
-/// Creating a redb file is not crash-safe, so it is made under another name and then given its own.
+/// Creating a redb file is not crash-safe, so it is made under another name and then given its own: a name that no
+/// other FTM has, which may be doing the same, and never over a file that is there.
 fn create(path: &Path) -> Result<(), String> {
-    let beside = path.with_extension("redb.new");
+    let folder = path.parent().unwrap_or(Path::new("."));
     let make = || -> Result<(), Box<dyn std::error::Error>> {
-        let _ = fs::remove_file(&beside);
-        let db = Database::builder().create(&beside)?;
+        let beside = tempfile::Builder::new().prefix("ftm.redb.new-").tempfile_in(folder)?;
+        let db = Database::builder().create_with_backend(FileBackend::new(beside.reopen()?)?)?;
         let txn = db.begin_write()?;
         txn.open_table(NUMBERS)?.insert("schema", SCHEMA)?;
         txn.open_table(ALIASES)?;
         txn.open_table(PROCESSES)?;
         txn.commit()?;
         drop(db);
-        File::open(&beside)?.sync_all()?;
-        fs::rename(&beside, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
+        beside.as_file().sync_all()?;
+        match beside.persist_noclobber(path) {
+            // The other one was faster, and has made the same.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+            named => drop(named?),
         }
+        File::open(folder)?.sync_all()?;
         Ok(())
     };
     make().map_err(|error| error.to_string())
@@ -298,6 +303,23 @@ mod tests {
         assert_eq!(remembered.aliases["counter"], alias);
         assert_eq!(remembered.processes, BTreeMap::from([("counter-1".to_owned(), process)]));
         assert_eq!(remembered.faults, BTreeMap::from([("L2".to_owned(), fault)]));
+    }
+
+    #[test]
+    fn of_several_that_begin_at_once_one_has_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ftm.redb");
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let begun: Vec<_> = (0..4).map(|_| scope.spawn(|| Store::open(&path))).collect();
+            begun.into_iter().map(|opened| opened.join().unwrap()).collect()
+        });
+        let (have, others): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
+        assert_eq!(have.len(), 1);
+        for other in others {
+            assert!(matches!(other, Err(StoreError::InUse(_))), "{:?}", other.err());
+        }
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "something was left beside it");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Headless runs: spawn, load, injure, verify, sum up.
 
+mod aftermath;
 mod books;
 pub mod inject;
 mod keep;
@@ -24,10 +25,12 @@ use crate::history::HistoryError;
 use crate::keeper::ClusterError;
 use crate::operator::OperatorError;
 
+pub use aftermath::CALLS_AFTER;
 pub use kinds::StormKind;
 pub use stage::Stage;
 pub use summary::{Calls, DefectDone, Latency, Summary, Takeover, Transactions};
 
+use aftermath::{Aftermath, Seen};
 use keep::Folder;
 use load::Load;
 use schedule::Schedule;
@@ -71,6 +74,9 @@ pub enum Length {
     For(Duration),
     /// Until so many calls are acknowledged.
     Calls(u64),
+    /// Until all defects have happened, everybody is in place again, and so many calls more are acknowledged; or until it
+    /// is clear that some won't happen.
+    Done(u64),
 }
 
 /// Why there is no verdict at all.
@@ -203,7 +209,7 @@ async fn injure_and_settle(
     options: &RunOptions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Settled, RunError> {
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered::of(&stage.world);
     let mut redundant = verify::Redundant::default();
     let load = Load::start(stage.client(), options).await?;
     let began = Instant::now();
@@ -237,6 +243,7 @@ async fn injure(
     let storm = |rate| Storm::new(options.seed, rate, &options.storm_kinds, suspect_after, began);
     let mut storm = options.storm.map(storm);
     let mut schedule = Schedule::new(&options.defects, options.seed, began);
+    let mut aftermath = Aftermath::new(options.defects.len(), began);
     let mut progress = tokio::time::interval(PROGRESS_EVERY);
     progress.tick().await;
     loop {
@@ -244,12 +251,18 @@ async fn injure(
         let over = match options.length {
             Length::For(span) => now >= began + span,
             Length::Calls(wanted) => stage.world.verdict().acked >= wanted,
+            Length::Done(calls) => {
+                let whole = stage::ready(&stage.world, &options.file);
+                let acked = stage.world.verdict().acked;
+                aftermath.is_over(Seen { now, acked, happened: gathered.defects.len(), whole }, calls)
+            }
         };
         if over {
             return Ok(());
         }
         let storming = storm.as_mut().and_then(|storm| storm.strike(&stage.world, now));
         for injury in storming.into_iter().chain(schedule.due(now)) {
+            aftermath.struck(now, stage.world.verdict().acked);
             schedule::inject(stage.client(), &injury);
         }
         let mut wake = now + Duration::from_millis(50);

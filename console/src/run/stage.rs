@@ -154,7 +154,7 @@ impl Stage {
 }
 
 /// Whether each alias has all its members, one of them in service.
-fn ready(world: &World, file: &ClusterFile) -> bool {
+pub(super) fn ready(world: &World, file: &ClusterFile) -> bool {
     file.aliases.iter().all(|alias| {
         let live = |state| matches!(state, MemberState::InService | MemberState::Backup);
         world.aliases.get(&alias.name).is_some_and(|row| {

@@ -141,6 +141,8 @@ pub(crate) enum Purpose {
         /// What would undo it.
         undo: Option<Undo>,
     },
+    /// One of many orders that were told of together; only what goes wrong is told.
+    Quiet(String),
     /// The action of a step of the tour.
     Step,
     /// A page of the integrity check.
@@ -152,8 +154,19 @@ pub(crate) enum Purpose {
 pub(crate) struct Undo {
     /// What is so once it is undone, in words.
     pub what: String,
-    /// The order that undoes it.
-    pub request: OperatorRequest,
+    /// How.
+    pub by: Remedy,
+}
+
+/// What undoes something.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Remedy {
+    /// An order.
+    Order(OperatorRequest),
+    /// Taking back the newest defect that lasts: its number was not known when it was ordered.
+    Newest,
+    /// Ending to step the members of this alias from point to point.
+    Steps(String),
 }
 
 /// A line for the operator, until the next key.
@@ -285,6 +298,11 @@ impl App {
     /// The pane that has the focus.
     #[must_use]
     pub(crate) fn pane(&self) -> Pane {
+        if let Some(Popup::Defects(palette)) = self.popups.last()
+            && palette.in_ledger
+        {
+            return Pane::Ledger;
+        }
         let panes = self.screen.panes();
         panes[self.focus.get(&self.screen).copied().unwrap_or(0).min(panes.len() - 1)]
     }

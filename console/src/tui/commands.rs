@@ -31,6 +31,7 @@ pub(crate) enum Id {
     NextAlias,
     PreviousAlias,
     Act,
+    Defects,
     Kill,
     Hang,
     HangFor,
@@ -54,6 +55,7 @@ pub(crate) enum Id {
     BusyLanes,
     Check,
     TourStep,
+    StepEach,
     TourEnd,
     CopyCell,
     CopyRow,
@@ -279,16 +281,29 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Pause, &["space"], "pause", "Stops the picture at this moment, or goes back to live.")
         .chapter(Time)
         .footer(8),
-    command(Id::StepBack, &[","], "step back", "One event back: every screen shows the tables as they were.")
-        .chapter(Time)
-        .footer(8),
-    command(Id::StepForward, &["."], "step on", "One event on.").chapter(Time).footer(8),
+    command(
+        Id::StepBack,
+        &[","],
+        "event back",
+        "One event back: every screen shows the tables as they were.",
+    )
+    .chapter(Time)
+    .footer(8),
+    command(Id::StepForward, &["."], "event on", "One event on.").chapter(Time).footer(8),
     command(Id::MarkBack, &["<"], "previous defect", "Back to the defect or takeover before.").chapter(Time),
     command(Id::MarkForward, &[">"], "next defect", "On to the next defect or takeover.").chapter(Time),
     command(Id::Act, &["x"], "act", "What can be done to the chosen process.")
         .chapter(Acting)
         .on(&[Cluster, Redundancy, Relay, Stable])
         .footer(2),
+    command(
+        Id::Defects,
+        &["d"],
+        "defects",
+        "Every defect there is, what it would do, and the ledger of what was done and came of it.",
+    )
+    .chapter(Acting)
+    .footer(4),
     command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
         .chapter(Acting),
     command(Id::Hang, &["x h"], "hang", "Stops the chosen process with SIGSTOP until it is resumed.")
@@ -300,10 +315,20 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Restart, &["x t"], "restart", "Ends the chosen process in good order and starts it again.")
         .chapter(Acting),
     command(Id::AddBackup, &["x b"], "add a backup", "Adds a member to the alias.").chapter(Acting),
-    command(Id::Undo, &["u"], "undo", "Takes back the last thing that can be: a hang, a change of policy.")
-        .chapter(Acting),
-    command(Id::HealAll, &["U"], "heal all", "Resumes every process that hangs by an injected defect.")
-        .chapter(Acting),
+    command(
+        Id::Undo,
+        &["u"],
+        "undo",
+        "Takes back the last thing that can be: a hang, a cut, an armed point, a change of policy.",
+    )
+    .chapter(Acting),
+    command(
+        Id::HealAll,
+        &["U"],
+        "heal all",
+        "Takes back every defect that lasts: who hangs or waits goes on, what is armed is not any more.",
+    )
+    .chapter(Acting),
     command(
         Id::Resolve,
         &["r"],
@@ -358,8 +383,24 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::PolicyBack, &["p b"], "policy: roll back", "At a takeover, all that was called is undone.")
         .chapter(Acting)
         .on(&[Relay]),
-    command(Id::TourStep, &["n"], "next step", "Does the next step of the tour.").chapter(Acting).footer(2),
-    command(Id::TourEnd, &["N"], "end the tour", "Ends the tour; the cluster stays.").chapter(Acting),
+    command(
+        Id::TourStep,
+        &["n"],
+        "next step",
+        "Lets who waits at a defect point go on; if nobody waits, does the next step of the tour.",
+    )
+    .chapter(Acting)
+    .footer(2),
+    command(
+        Id::StepEach,
+        &["N"],
+        "to the next point",
+        "Lets who waits at a defect point go on to the next one, and has every point of its alias waited at.",
+    )
+    .chapter(Acting)
+    .footer(2),
+    command(Id::TourEnd, &["T"], "end the tour", "Ends the tour and takes the wheel; the cluster stays.")
+        .chapter(Acting),
     command(Id::Palette, &[":"], "palette", "Finds any command by a few letters of its name.")
         .chapter(Console)
         .footer(10),

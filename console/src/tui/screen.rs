@@ -96,6 +96,8 @@ pub(crate) enum Pane {
     Records,
     /// The log.
     Log,
+    /// The ledger of defects, in their palette.
+    Ledger,
     /// The demos.
     Demos,
     /// The steps of the chosen demo's tour.

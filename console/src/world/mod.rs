@@ -3,6 +3,7 @@
 //! [`World::apply`] is the whole of it. It knows no terminal and no network, so the same fold stands behind the
 //! screens, behind `palib run`'s verdict, and behind a look into the past ([`History`]).
 
+mod deeds;
 mod defects;
 mod facts;
 mod history;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use palib::control::{AliasRow, Event, MemberState, NodeStats, TakeoverTiming, What};
 
+pub use deeds::{Deeds, Way};
 pub use defects::{DefectState, DefectView};
 pub use history::{History, Moment};
 pub use load::{Edge, Role};
@@ -152,6 +154,7 @@ impl World {
         }
         if is_measurement(&event.what) {
             self.apply_measurement(event);
+            self.apply_deeds(event);
             return;
         }
         self.events += 1;
@@ -160,6 +163,7 @@ impl World {
         self.apply_alias(event);
         self.apply_call(event);
         turns::apply(&mut self.turns, &event.what);
+        self.apply_deeds(event);
     }
 
     /// Takes over rows the FTM told on request. For the start only: events that are not kept any more cannot tell
@@ -204,6 +208,12 @@ impl World {
     /// Defects that last: armed or active ones.
     pub fn active_defects(&self) -> impl Iterator<Item = &DefectView> {
         self.defects.iter().filter(|defect| defect.lasts())
+    }
+
+    /// The defect point at which a process waits, if it does.
+    #[must_use]
+    pub fn waits_at(&self, process: &str) -> Option<&str> {
+        self.defects.iter().filter_map(DefectView::waiting).find(|(who, _)| *who == process).map(|(_, at)| at)
     }
 
     /// The newest takeover of an alias.

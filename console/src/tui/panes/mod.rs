@@ -4,6 +4,7 @@ mod aliases;
 mod areas;
 mod demos;
 mod events;
+mod ledger;
 mod redundancy;
 mod relay;
 mod sequence;
@@ -28,6 +29,7 @@ pub(crate) fn table(app: &App, pane: Pane) -> Table {
         Pane::Areas => areas::areas(app),
         Pane::Records => areas::records(app),
         Pane::Log => events::log(app),
+        Pane::Ledger => ledger::table(app),
         Pane::Demos => demos::demos(app),
         Pane::Steps => demos::steps(app),
     };

@@ -1,5 +1,6 @@
 //! The console without a terminal and without a cluster: keys in, commands and pictures out.
 
+mod inject;
 mod keys;
 mod pictures;
 mod relay;

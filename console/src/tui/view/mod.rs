@@ -2,6 +2,7 @@
 
 mod bars;
 mod grid;
+mod inject;
 mod paint;
 mod popups;
 mod relay;

@@ -53,7 +53,14 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     if picture > 0 {
         let title =
             app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
-        let inner = section(app, buffer, top, &title, &managed_by(app), false);
+        let inner = section(
+            app,
+            buffer,
+            top,
+            &title,
+            &format!("{}{}", managed_by(app), topology::off_the_lines(app)),
+            false,
+        );
         topology::topology(app, buffer, inner);
     }
     table(app, buffer, middle, Pane::Aliases, shown);
