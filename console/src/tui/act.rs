@@ -206,7 +206,7 @@ fn end(app: &mut App, id: Id) {
     let Some((process, _)) = app.target() else { return };
     let pid = app.history.live().processes.get(&process).and_then(|it| it.pid);
     let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-    let (told, last_of) = inject::consequences(app, &[process.clone()]);
+    let (told, last_of) = inject::consequences(app, std::slice::from_ref(&process));
     let lines = told.into_iter().map(|sentence| sentence.text).collect();
     let (verb, what, request) = match id {
         Id::Kill => {
