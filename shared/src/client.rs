@@ -12,6 +12,7 @@ use palib_core::resend::Pending;
 
 use crate::area::AreaTxn;
 use crate::calling::{Arrival, CallSide, Started};
+use crate::defect::Point;
 use crate::membership::{Commands, Membership};
 use crate::process::Shared;
 use crate::service::result_of;
@@ -129,7 +130,10 @@ impl Client {
     where
         F: FnMut(&mut AreaTxn<'_>) -> Result<()> + Send + 'static,
     {
-        self.membership.commit(rider(run)).await
+        self.side.pass(Point::BeforeChange);
+        self.membership.commit(rider(run)).await?;
+        self.side.pass(Point::AfterChange);
+        Ok(())
     }
 
     /// Answers the commands of operators and tests to this alias.

@@ -34,5 +34,7 @@ mod view;
 mod tests;
 
 pub use commands::reference;
+#[doc(hidden)]
+pub use filter::Filter;
 pub use msg::Quit;
 pub use run::{TuiError, TuiOptions, run};

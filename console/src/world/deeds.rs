@@ -71,7 +71,7 @@ impl Way {
             Injury::Kill(_) | Injury::Exit(_) | Injury::Disk { .. } => Some(Way::Death),
             Injury::At { pause, .. } => (!pause).then_some(Way::Death),
             Injury::Hang { .. } => Some(Way::Silence),
-            Injury::Link { fault: LinkFault::Cut | LinkFault::OneWay, from, to } => {
+            Injury::Link { fault: LinkFault::Cut | LinkFault::OneWay, from, to, .. } => {
                 (from.0 == "ftm" || to.0 == "ftm").then_some(Way::Silence)
             }
             Injury::Link { .. } => None,

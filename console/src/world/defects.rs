@@ -22,6 +22,8 @@ pub struct DefectView {
     armed: bool,
     /// Who waits at its defect point, and where.
     waits: Option<(String, String)>,
+    /// What it does to a link or a disk: such a fault lasts until it is healed.
+    fault: Option<Injury>,
     /// What it did.
     pub deeds: Deeds,
 }
@@ -41,6 +43,8 @@ pub enum DefectState {
 
 impl DefectView {
     fn new(id: &str, spec: &str, at_unix_ms: u64) -> Self {
+        let injury = spec.parse().map(|defect: Defect| defect.injury);
+        let fault = injury.ok().filter(|injury| matches!(injury, Injury::Link { .. } | Injury::Disk { .. }));
         let (id, spec) = (id.to_owned(), spec.to_owned());
         Self {
             id,
@@ -49,6 +53,7 @@ impl DefectView {
             healed_unix_ms: None,
             armed: false,
             waits: None,
+            fault,
             deeds: Deeds::default(),
         }
     }
@@ -59,25 +64,16 @@ impl DefectView {
         match () {
             () if self.healed_unix_ms.is_some() => DefectState::Healed,
             () if self.armed => DefectState::Armed,
-            () if self.hung_process().is_some() || self.disturbs() => DefectState::Active,
+            () if self.hung_process().is_some() || self.fault.is_some() => DefectState::Active,
             () => DefectState::Fired,
         }
     }
 
-    /// Whether it is a fault of a link or of a disk, which lasts until it is taken back.
-    fn disturbs(&self) -> bool {
-        let verb = self.spec.split_whitespace().next().unwrap_or_default();
-        matches!(verb, "cut" | "oneway" | "drop" | "delay" | "duplicate" | "reorder" | "disk")
-    }
-
     /// What it does to a link, while it does.
     #[must_use]
-    pub fn link(&self) -> Option<Injury> {
-        let injury = (self.state() == DefectState::Active && self.disturbs())
-            .then(|| self.spec.parse::<Defect>().ok())
-            .flatten()?
-            .injury;
-        matches!(injury, Injury::Link { .. }).then_some(injury)
+    pub fn link(&self) -> Option<&Injury> {
+        let fault = self.fault.as_ref().filter(|_| self.state() == DefectState::Active);
+        fault.filter(|fault| matches!(fault, Injury::Link { .. }))
     }
 
     /// The process that waits at its defect point, and the name of the point.
@@ -87,7 +83,7 @@ impl DefectView {
         self.waits.as_ref().filter(|_| lasts).map(|(process, point)| (process.as_str(), point.as_str()))
     }
 
-    /// Whether it can still be taken back: it is armed, or somebody hangs or waits by it.
+    /// Whether it can still be taken back: it is armed, or it lasts.
     #[must_use]
     pub fn lasts(&self) -> bool {
         matches!(self.state(), DefectState::Armed | DefectState::Active)

@@ -75,7 +75,7 @@ pub(crate) fn read(app: &App, text: &str) -> Result<Plan, String> {
         }
         defect.check_possible()?;
         alive(app, &defect.injury)?;
-        plan.requests.push(inject::request(&defect.injury)?);
+        plan.requests.push(inject::request(&defect.injury));
         plan.gentle &= is_gentle(&defect.injury);
         injuries.push(defect.injury);
     }

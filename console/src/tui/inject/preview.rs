@@ -52,8 +52,8 @@ pub(super) fn of(app: &App, injuries: &[Injury]) -> (Vec<Sentence>, Option<Strin
             Injury::Kill(_) | Injury::Exit(_) => {}
             Injury::Hang { target, span } => hang(app, &serving(world, &target.0), span.is_some(), &mut told),
             Injury::At { target, point, pause, .. } => at(app, &target.0, point.name(), *pause, &mut told),
-            Injury::Link { fault, from, to } => link(app, *fault, (&from.0, &to.0), &mut told),
-            Injury::Disk { alias, fault } => disk(app, &alias.0, *fault, &mut told),
+            Injury::Link { fault, from, to, .. } => link(app, *fault, (&from.0, &to.0), &mut told),
+            Injury::Disk { alias, fault, .. } => disk(app, &alias.0, *fault, &mut told),
         }
     }
     (told, last_of)

@@ -201,7 +201,7 @@ fn disturbed(app: &App) -> Vec<Disturbed> {
         }
     };
     let links = world.active_defects().filter_map(|defect| {
-        let Injury::Link { from, to, fault } = defect.link()? else { return None };
+        let Injury::Link { from, to, fault, .. } = defect.link()? else { return None };
         let verb = defect.spec.split(' ').next().unwrap_or_default();
         let glyph = match fault {
             LinkFault::Cut | LinkFault::OneWay => app.theme.pick("╳", "x"),
