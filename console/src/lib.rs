@@ -15,6 +15,7 @@ pub mod report;
 pub mod run;
 pub mod sequence;
 pub mod state;
+pub mod sweep;
 pub mod tui;
 pub mod units;
 pub mod world;

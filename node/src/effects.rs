@@ -54,9 +54,14 @@ pub(crate) fn effects_key_of(source: &str) -> &'static str {
     if source == crate::OPERATOR { EFFECTS_OF_OPERATORS } else { EFFECTS }
 }
 
-/// Counts an effect in the transaction it happens in.
-pub(crate) fn add_effect(area: &mut AreaTxn<'_>, key: &str) -> Result<()> {
-    add(area, key, 1)
+/// Whether a key of [`effects_key`] is that of operators.
+pub(crate) fn is_of_operators(key: &str) -> bool {
+    key == EFFECTS_OF_OPERATORS
+}
+
+/// Counts an effect in the transaction it happens in, and says how many there are with it.
+pub(crate) fn add_effect(area: &mut AreaTxn<'_>, key: &str) -> Result<u64> {
+    add_up(area, key, 1)
 }
 
 /// Counts in the transaction in which an effect is undone.
@@ -66,8 +71,14 @@ pub(crate) fn add_undone(area: &mut AreaTxn<'_>) -> Result<()> {
 
 /// Adds to a count within a transaction.
 pub(crate) fn add(area: &mut AreaTxn<'_>, key: &str, more: u64) -> Result<()> {
-    let count = area.get::<u64>(key)?.unwrap_or(0);
-    area.put(key, &(count + more))
+    add_up(area, key, more).map(drop)
+}
+
+/// The same, and says what the count is then.
+fn add_up(area: &mut AreaTxn<'_>, key: &str, more: u64) -> Result<u64> {
+    let count = area.get::<u64>(key)?.unwrap_or(0) + more;
+    area.put(key, &count)?;
+    Ok(count)
 }
 
 /// Takes time, where a cluster file wants a service that does.

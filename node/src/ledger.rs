@@ -3,6 +3,9 @@
 //! `transfer FROM TO AMOUNT` answers `true`, or `false` where funds lack; `read` answers all balances as JSON. An
 //! account opens when it is first named. A transfer that its caller, a relay, cancels is made back, if the money is still
 //! there.
+//!
+//! Behind an answer to a caller stands its number, as in `true #17`: the how manieth request it was. So a history says in which
+//! order the ledger took them; to find such an order from balances alone is hopeless with many callers at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use palib::control::TicketAlias;
 use palib::{Area, AreaTxn, Call, Error, RedProcess, Reply, Result, Service, Undo};
 
 use crate::NodeError;
-use crate::effects::{Effects, add_effect, add_undone, effects_key, work};
+use crate::effects::{Effects, add_effect, add_undone, effects_key, is_of_operators, work};
 use crate::options::Options;
 
 /// What an account opens with, unless the cluster file says otherwise.
@@ -50,8 +53,8 @@ impl Ledger {
         let (from, to, opening, effects) = (account(from), account(to), self.opening, effects_key(call));
         call.commit(move |area| {
             let moved = shift(area, opening, &from, &to, amount)?;
-            add_effect(area, effects)?;
-            Ok(Reply::from(if moved.is_some() { "true" } else { "false" }))
+            let number = add_effect(area, effects)?;
+            Ok(numbered(if moved.is_some() { DONE } else { "false" }, effects, number))
         })
         .await
     }
@@ -65,9 +68,10 @@ impl Ledger {
                 balances.insert(key[ACCOUNT.len()..].to_owned(), balance);
                 true
             })?;
-            add_effect(area, effects)?;
-            serde_json::to_string(&balances)
-                .map(Reply::from)
+            let number = add_effect(area, effects)?;
+            let balances = serde_json::to_string(&balances);
+            balances
+                .map(|balances| numbered(&balances, effects, number))
                 .map_err(|error| Error::failed(error.to_string()))
         })
         .await
@@ -85,8 +89,7 @@ impl Service for Ledger {
     }
 
     async fn undo(&self, undo: Undo) -> Result<()> {
-        let moved =
-            matches!(undo.registered(), RedProcess::AutoReply(reply) if reply.bytes() == "true".as_bytes());
+        let moved = matches!(undo.registered(), RedProcess::AutoReply(reply) if reply.bytes().starts_with(DONE.as_bytes()));
         let back = match parse(undo.text()?)? {
             Request::Transfer { from, to, amount } if moved => Some((account(from), account(to), amount)),
             Request::Transfer { .. } | Request::Read => None,
@@ -113,6 +116,13 @@ impl Service for Ledger {
 }
 
 const ACCOUNT: &str = "account/";
+/// What a transfer is answered that was done.
+const DONE: &str = "true";
+
+/// An answer with its number. What operators ask by hand is counted apart, and is no part of any history.
+fn numbered(answer: &str, effects: &str, number: u64) -> Reply {
+    Reply::from(if is_of_operators(effects) { answer.to_owned() } else { format!("{answer} #{number}") })
+}
 
 fn account(name: &str) -> String {
     format!("{ACCOUNT}{name}")

@@ -18,6 +18,9 @@ use crate::wire::Frame;
 
 /// How long the agent waits before it tries to reach the FTM again.
 const RETRY: Duration = Duration::from_millis(50);
+/// An FTM that is reached answers a process that joins at once. Else what was said was lost, with the way to the FTM, and
+/// QUIC would say it again ever more seldom.
+const WELCOME_WITHIN: Duration = Duration::from_secs(2);
 
 /// Keeps the process in touch with its FTM until it is told to end. While no FTM can be reached, calls go on over
 /// the hints (R40).
@@ -69,12 +72,20 @@ async fn session(shared: &Arc<Shared>, link: &Link, announced: Option<(u64, i64)
     let mut beat = interval(Duration::from_millis(shared.ticket.heartbeat_ms.max(10)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut frames = Vec::new();
+    let welcome = sleep(WELCOME_WITHIN);
+    tokio::pin!(welcome);
+    let mut welcomed = false;
     loop {
         tokio::select! {
+            () = &mut welcome, if !welcomed => {
+                link.close("the FTM does not answer");
+                return;
+            }
             received = link.receive(&mut frames) => {
                 if received.is_err() {
                     return;
                 }
+                welcomed = true;
                 for frame in frames.drain(..) {
                     if let Frame::Control(bytes) = frame {
                         match serde_json::from_slice(&bytes) {
@@ -146,6 +157,7 @@ fn take(shared: &Arc<Shared>, link: &Link, order: FromFtm) {
             None => tracing::error!(point, "this version of the library has no such defect point"),
         },
         FromFtm::Disarm { id } => shared.points.disarm(&id),
+        FromFtm::Faults(faults) => shared.set_faults(faults),
         FromFtm::Exit { reason } => {
             tracing::info!(reason, "told to end");
             let (shared, link) = (shared.clone(), link.clone());
@@ -187,6 +199,9 @@ async fn promote(shared: Arc<Shared>, link: Link, alias: u32, incarnation: u64, 
     // The link may have been opened anew meanwhile.
     if link.send_control(&answer).is_err() {
         shared.tell_ftm(&answer);
+    }
+    if matches!(answer, ToFtm::Promoted { .. }) {
+        shared.points.pass(membership.alias, Point::AfterPromoted);
     }
     if matches!(answer, ToFtm::PromotionFailed { .. }) && membership.active().is_some() {
         // It holds the stable area open, so nobody else could take over: let go of it, and start anew.

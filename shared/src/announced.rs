@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use crate::tls::Role;
 use crate::transport::{Endpoint, Link};
 
-/// A handshake with an FTM that is there takes milliseconds; one that has just died never answers, and the next one
-/// may listen elsewhere.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// A handshake with somebody who is there takes milliseconds; an FTM that has just died never answers, and the next one
+/// may listen elsewhere. Where nothing passes for a while, an attempt that lasted longer would knock ever more seldom,
+/// and find out late that the way is free again.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Makes a link to the FTM whose address lies in this file, and to nobody else who may listen there now.
 ///

@@ -247,6 +247,7 @@ impl CallSide {
         for message in messages {
             match message {
                 Message::Answer { id, outcome, .. } => {
+                    self.pass(Point::AfterArrival);
                     self.trace_answer(&state, id, now);
                     self.feed_at(&mut state, now, Input::Answer { id, outcome });
                 }
@@ -296,7 +297,7 @@ impl CallSide {
 
     /// This process passes a defect point of this alias.
     #[inline]
-    fn pass(&self, point: Point) {
+    pub(crate) fn pass(&self, point: Point) {
         self.shared.points.pass(self.source, point);
     }
 
@@ -377,9 +378,7 @@ impl CallSide {
                     state.resent += 1;
                 }
                 self.trace_sending(state, &request, port);
-                self.pass(Point::BeforeSend);
                 self.send(state, port, Message::Request(request));
-                self.pass(Point::AfterSend);
             }
             Effect::SendCancel { port, request } => self.send(state, port, Message::Cancel(request)),
             Effect::SendMark { port, target, mark } => self.send_mark(state, port, target, mark),

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId};
 use palib_core::message::{Message, Refusal, Request};
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
+use crate::announced::CONNECT_WITHIN;
 use crate::control::{OPERATOR_ALIAS, What};
 use crate::hashing::NumberMap;
 use crate::process::Shared;
@@ -85,11 +87,10 @@ impl Links {
 
 /// Opens a link and reads it until it is gone.
 async fn open(shared: Arc<Shared>, address: SocketAddr) {
-    let connected = shared.endpoint.connect(address).await;
-    let link = match connected {
-        Ok(link) => link,
-        Err(error) => {
-            tracing::debug!(%address, %error, "no link");
+    let link = match timeout(CONNECT_WITHIN, shared.endpoint.connect(address)).await {
+        Ok(Ok(link)) => link,
+        failed => {
+            tracing::debug!(%address, ?failed, "no link");
             shared.links.slots.lock().remove(&address);
             shared.ports_gone(address);
             return;

@@ -16,7 +16,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::calling::CallSide;
 use crate::control::{AliasStats, TakeoverTiming, TicketAlias};
-use crate::defect::Point;
+use crate::defect::{DiskFaults, Point};
+use crate::latency::Latency;
 use crate::process::Shared;
 use crate::serving::{Found, Promotion, Serving};
 use crate::sink::AreaSink;
@@ -39,6 +40,8 @@ type Counters = Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 pub(crate) struct Membership {
     pub(crate) ticket: TicketAlias,
     pub(crate) alias: AliasId,
+    /// The disk below its stable area.
+    pub(crate) disk: Arc<DiskFaults>,
     port: PortId,
     factory: Mutex<Option<Factory>>,
     /// Whether the user has said what this process does for the alias; the promotion waits for that.
@@ -49,6 +52,8 @@ pub(crate) struct Membership {
     in_service: watch::Sender<bool>,
     commands: Mutex<Option<Commands>>,
     counters: RwLock<Option<Counters>>,
+    /// How long calls took that were made here.
+    pub(crate) latency: Latency,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Option<Outcome<Bytes>>>>>,
     numbers: AtomicU64,
 }
@@ -62,8 +67,9 @@ pub(crate) struct Active {
 }
 
 impl Membership {
-    pub(crate) fn new(ticket: TicketAlias) -> Self {
+    pub(crate) fn new(ticket: TicketAlias, disk: DiskFaults) -> Self {
         Self {
+            disk: Arc::new(disk),
             alias: AliasId(ticket.alias_id),
             port: PortId(ticket.port),
             ticket,
@@ -74,6 +80,7 @@ impl Membership {
             in_service: watch::Sender::new(false),
             commands: Mutex::new(None),
             counters: RwLock::new(None),
+            latency: Latency::default(),
             waiting: Mutex::new(HashMap::new()),
             numbers: AtomicU64::new(1),
         }
@@ -121,9 +128,10 @@ impl Membership {
         let start = Instant::now();
         let sink = AreaSink::start(self.clone());
         let (folder, alias, id) = (shared.ticket.areas.clone(), self.ticket.alias.clone(), self.alias);
+        let disk = self.disk.clone();
         shared.points.pass(self.alias, Point::BeforeOpen);
         let opening = tokio::task::spawn_blocking(move || {
-            let store = open_area(&folder, &alias, id, incarnation, sink)?;
+            let store = open_area(&folder, &alias, id, incarnation, sink, Some(disk))?;
             let found = Found { blocked: store.blocked()?, journal: store.journal()? };
             let outbox = store.outbox()?;
             Ok::<_, Error>((store, found, outbox))
@@ -253,7 +261,8 @@ impl Membership {
 
     /// What this membership measured.
     pub(crate) fn stats(&self) -> AliasStats {
-        let mut stats = AliasStats { alias: self.ticket.alias.clone(), ..AliasStats::default() };
+        let latency_us = self.latency.read();
+        let mut stats = AliasStats { alias: self.ticket.alias.clone(), latency_us, ..AliasStats::default() };
         if let Some(active) = self.active() {
             stats.in_service = *self.in_service.borrow();
             let area = active.area.store.commit_stats();

@@ -13,18 +13,19 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange};
-use crate::defect::Points;
+use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange, TicketAlias};
+use crate::defect::{DiskFaults, Faults, Points};
 use crate::directory::Directory;
 use crate::links::{self, Links};
 use crate::membership::Membership;
 use crate::service::Service;
 use crate::serving::{ServeSide, Serving};
+use crate::stable::redb::area_path;
 use crate::tls::Identity;
 use crate::trace::Trace;
 use crate::transport::{Endpoint, Link};
 use crate::wire::Frame;
-use crate::{Client, Error, Reply, Result, agent, clock};
+use crate::{Client, Error, Reply, Result, agent, clock, last_words};
 
 /// How long a process waits for its FTM at the start before it gives up.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,8 +76,12 @@ impl Process {
             .map_err(|error| Error::Ticket(error.to_string()))?;
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let endpoint = Endpoint::bind(&identity, anywhere).map_err(|error| Error::Link(error.to_string()))?;
-        let memberships =
-            ticket.aliases.iter().cloned().map(|alias| Arc::new(Membership::new(alias))).collect();
+        last_words::keep_in(&ticket.fired);
+        let membership = |alias: &TicketAlias| {
+            let disk = DiskFaults::new(area_path(&ticket.areas, &alias.alias), ticket.fired.clone());
+            Arc::new(Membership::new(alias.clone(), disk))
+        };
+        let memberships = ticket.aliases.iter().map(membership).collect();
         let shared = Arc::new(Shared {
             endpoint,
             directory: Directory::default(),
@@ -193,6 +198,16 @@ impl Shared {
         }
         self.links.keep_only(|address| !self.directory.ports_at(address).is_empty());
         self.told.send_replace(true);
+    }
+
+    /// Enforces these faults from now on, and no others.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        let Faults { seed, links, disks } = faults;
+        self.endpoint.set_faults(links, seed);
+        for membership in &self.memberships {
+            let of_alias = disks.iter().filter(|rule| rule.alias == membership.alias.0);
+            membership.disk.set(of_alias.cloned().collect(), seed);
+        }
     }
 
     /// Sends a message to a port. False if the port is not known or its link is broken.

@@ -265,7 +265,9 @@ impl<S: Service> ServeSide<S> {
             Effect::Refuse { asker, id, refusal } => {
                 state.refused += 1;
                 if let Some(link) = state.links.get(&asker.0) {
+                    self.pass(Point::BeforeRefuse);
                     let _ = link.send_message(&Message::Refused { id, refusal });
+                    self.pass(Point::AfterRefuse);
                 }
             }
             Effect::Ready => {
@@ -319,6 +321,7 @@ impl<S: Service> Serving for ServeSide<S> {
     }
 
     fn cancels(&self, link: &Link, request: Request<Bytes>) {
+        self.pass(Point::AfterReceiveCancel);
         let mut state = self.state.lock();
         let asker = Asker(link.number());
         state.links.entry(asker.0).or_insert_with(|| link.clone());

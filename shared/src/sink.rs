@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::last_words;
 use crate::membership::Membership;
 use crate::stable::{AreaError, Committed, Sink, Token};
 use crate::turns::let_others_run;
@@ -93,10 +94,11 @@ fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed>) {
 }
 
 /// Ends the process because its stable area can't be trusted to it any more. Nothing is committed or answered
-/// after this; the backup reads what is durable. The FTM learns the reason from the log and the exit code: there
-/// is no time to tell it over a link.
+/// after this; the backup reads what is durable. The FTM learns the reason from a file and the exit code: there is no
+/// time to tell it over a link.
 pub(crate) fn end_process(alias: &str, error: &AreaError) -> ! {
     let code = if matches!(error, AreaError::Fenced { .. }) { EXIT_FENCED } else { EXIT_STABLE_AREA };
     tracing::error!(%alias, %error, code, "this process ends itself");
+    last_words::say(&error.to_string());
     std::process::exit(code)
 }

@@ -42,7 +42,7 @@ enum Model {
 pub(super) enum Ops {
     Counter(Vec<Op<counter::What>>),
     File(Vec<Op<files::What>>),
-    Ledger(Vec<Op<ledger::What>>),
+    Ledger(Vec<Op<ledger::Asked>>),
     Orders(Vec<Op<orders::What>>),
 }
 
@@ -138,7 +138,7 @@ fn join(history: &History, gathered: &mut Gathered, known: &mut Call, again: Cal
     }
     let answered = |status| status != Status::Info;
     if answered(known.status) && answered(again.status) {
-        if known.status != again.status || first.result != second.result {
+        if known.status != again.status || (&first.result, first.number) != (&second.result, second.number) {
             let text = format!("{id} was answered twice: first {}, then {}", answer(first), answer(second));
             contradiction(Kind::TwoAnswers, text);
         }
@@ -152,9 +152,10 @@ fn join(history: &History, gathered: &mut Gathered, known: &mut Call, again: Cal
 }
 
 fn answer(line: &Line) -> String {
-    match line.status {
-        Status::Fail => format!("failed ({})", line.result),
-        _ => line.result.to_string(),
+    match (line.status, line.number) {
+        (Status::Fail, _) => format!("failed ({})", line.result),
+        (_, None) => line.result.to_string(),
+        (_, Some(number)) => format!("{} #{number}", line.result),
     }
 }
 
@@ -187,7 +188,8 @@ fn take(line: &Line, call: &Call, parts: &mut BTreeMap<Part, Ops>) -> Result<(),
         "read" if !known => {}
         "read" if line.result.is_object() => {
             let balances = balances(&line.result).ok_or("a ledger's read needs whole numbers as balances")?;
-            push_ledger(parts, part(Model::Ledger), op(call, ledger::What::Read(balances)));
+            let asked = ledger::Asked { what: ledger::What::Read(balances), number: line.number };
+            push_ledger(parts, part(Model::Ledger), op(call, asked));
         }
         "read" => {
             let value = number(&line.result)
@@ -203,7 +205,8 @@ fn take(line: &Line, call: &Call, parts: &mut BTreeMap<Part, Ops>) -> Result<(),
             let what = transfer(line, known).ok_or(
                 "transfer needs {\"from\", \"to\", \"amount\"} as arg, the amount a whole number, and true or false as result",
             )?;
-            push_ledger(parts, part(Model::Ledger), op(call, what));
+            let asked = ledger::Asked { what, number: line.number.filter(|_| known) };
+            push_ledger(parts, part(Model::Ledger), op(call, asked));
         }
         "create" | "delete" => {
             let done = if known {
@@ -233,7 +236,7 @@ fn op<W>(call: &Call, what: W) -> Op<W> {
     Op { line: call.line, invoke: call.invoke, ret: call.ret, what }
 }
 
-fn push_ledger(parts: &mut BTreeMap<Part, Ops>, part: Part, op: Op<ledger::What>) {
+fn push_ledger(parts: &mut BTreeMap<Part, Ops>, part: Part, op: Op<ledger::Asked>) {
     let Ops::Ledger(ops) = parts.entry(part).or_insert_with(|| Ops::Ledger(Vec::new())) else {
         unreachable!("a part's model is part of its name")
     };

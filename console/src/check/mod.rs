@@ -12,6 +12,8 @@ mod counter;
 mod files;
 mod gather;
 mod ledger;
+#[cfg(test)]
+mod numbered_tests;
 mod orders;
 #[cfg(test)]
 mod simulate;
@@ -173,7 +175,9 @@ pub fn check(history: &History) -> Result<Verdict, BadLine> {
             gather::Ops::Counter(ops) => counter::judge(ops),
             gather::Ops::File(ops) => files::judge(ops),
             gather::Ops::Orders(ops) => orders::judge(ops),
-            gather::Ops::Ledger(ops) => ledger::judge(ops, history.opening(&part.target)),
+            gather::Ops::Ledger(ops) => {
+                ledger::judge(ops, history.opening(&part.target), gathered.calls.unknown)
+            }
         };
         match judged {
             Judged::Clean => {}

@@ -29,11 +29,23 @@ pub(crate) struct Plan {
     pub(crate) repeated: u32,
     /// What the accounts of a ledger move at most; they open with 1000.
     pub(crate) amount_max: i64,
+    /// Whether a ledger numbers its answers.
+    pub(crate) numbered: bool,
 }
 
 impl Plan {
     pub(crate) fn of(service: Service, calls: usize, callers: usize, seed: u64) -> Self {
-        Self { service, calls, callers, keys: 8, seed, unknown: 5, repeated: 5, amount_max: 100 }
+        Self {
+            service,
+            calls,
+            callers,
+            keys: 8,
+            seed,
+            unknown: 5,
+            repeated: 5,
+            amount_max: 100,
+            numbered: false,
+        }
     }
 }
 
@@ -67,6 +79,7 @@ pub(crate) fn simulate(plan: Plan) -> History {
             invoke_ns: invoke,
             return_ns: Some(ret),
             status: Status::Ok,
+            number: None,
             target: None,
         };
         calls.push(Simulated { happened, line });
@@ -99,7 +112,8 @@ fn answer(plan: Plan, calls: &mut [Simulated]) {
     let mut balances: std::collections::BTreeMap<String, i64> =
         (0..plan.keys).map(|account| (format!("a{account}"), 1000)).collect();
     let mut files = std::collections::BTreeSet::new();
-    for Simulated { line, .. } in calls {
+    for (Simulated { line, .. }, number) in calls.iter_mut().zip(1..) {
+        line.number = plan.numbered.then_some(number);
         let key = line.key.clone().unwrap_or_default();
         line.result = match line.op.as_str() {
             "inc" => {
@@ -138,6 +152,7 @@ fn write(plan: Plan, random: &mut SmallRng, calls: Vec<Simulated>) -> History {
             line.status = Status::Info;
             line.return_ns = None;
             line.result = Value::Null;
+            line.number = None;
         }
         lines.push(line);
     }

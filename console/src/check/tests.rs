@@ -7,18 +7,18 @@ use super::simulate::{Plan, Service, simulate};
 use super::{Kind, Outcome, Verdict, check};
 use crate::history::{History, Status};
 
-fn judged(history: &History) -> Verdict {
+pub(super) fn judged(history: &History) -> Verdict {
     check(history).expect("every line is well formed")
 }
 
 #[track_caller]
-fn is_clean(history: &History) {
+pub(super) fn is_clean(history: &History) {
     let verdict = judged(history);
     assert_eq!(verdict.verdict, Outcome::Clean, "{:#?} {:?}", verdict.violations, verdict.undecided);
 }
 
 #[track_caller]
-fn is_violated(history: &History) -> Verdict {
+pub(super) fn is_violated(history: &History) -> Verdict {
     let verdict = judged(history);
     assert_eq!(verdict.verdict, Outcome::Violated, "{:?}", verdict.undecided);
     verdict
@@ -207,7 +207,11 @@ fn a_line_of_no_known_service_is_refused_with_its_place() {
 }
 
 /// Picks one of the calls that `wanted` says yes to.
-fn pick(history: &History, seed: u64, wanted: impl Fn(&crate::history::Line) -> bool) -> Option<usize> {
+pub(super) fn pick(
+    history: &History,
+    seed: u64,
+    wanted: impl Fn(&crate::history::Line) -> bool,
+) -> Option<usize> {
     let fitting: Vec<usize> = (0..history.lines.len())
         .filter(|&index| {
             let line = &history.lines[index].1;
@@ -387,8 +391,16 @@ fn explained(calls: &[(&str, &str, Value, Value, u64, u64)], placed: &mut Vec<bo
 
 #[test]
 fn a_hundred_thousand_calls_are_judged_in_seconds() {
-    for (service, callers) in [(Service::Counter, 64), (Service::Files, 64), (Service::Ledger, 8)] {
-        let history = simulate(Plan { unknown: 0, keys: 16, ..Plan::of(service, 100_000, callers, 7) });
+    // A ledger that numbers its answers, as ours does, and one that does not.
+    let services = [
+        (Service::Counter, 64, false),
+        (Service::Files, 64, false),
+        (Service::Ledger, 64, true),
+        (Service::Ledger, 8, false),
+    ];
+    for (service, callers, numbered) in services {
+        let plan = Plan { unknown: 0, keys: 16, numbered, ..Plan::of(service, 100_000, callers, 7) };
+        let history = simulate(plan);
         let start = std::time::Instant::now();
         is_clean(&history);
         // Unoptimised and beside other tests; a release build takes a tenth.

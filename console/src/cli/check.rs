@@ -6,7 +6,10 @@ use super::{Context, Failure, output};
 use crate::check::{self, Outcome};
 use crate::history;
 
-/// Judge a recorded history.
+/// Judge a recorded history: every call exactly once, in an order that explains every answer and is not against time.
+///
+/// Of a ledger that does not number its answers, an order must be searched; with more than about 16 callers at once the search may
+/// give up, and the verdict is `undecided`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
     /// Histories of the same services, one JSON line per call; a folder stands for the .jsonl files in it

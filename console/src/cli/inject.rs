@@ -68,7 +68,9 @@ pub(super) struct AddBackup {
 /// Do what a defect says.
 #[derive(Debug, clap::Args)]
 pub(super) struct DefectCommand {
-    /// The defect, as one text or as words: kill PROC, hang PROC 3s, exit PROC, kill ALIAS@POINT#2, pause ALIAS@POINT; before it `after 2s`, `every 1s..2s`
+    /// The defect, as one text or as words: kill PROC, hang PROC 3s, exit PROC, kill ALIAS@POINT#2, pause ALIAS@POINT,
+    /// cut A B, oneway A B, drop A B 10%, delay A B 20ms±5ms, duplicate A B 5%, reorder A B, disk ALIAS
+    /// fsync-error|full|torn|slow 300ms; before it `after 2s`, `every 1s..2s`; behind a fault of a link or a disk `for 3s`
     #[arg(required = true, num_args = 1.., value_name = "SPEC")]
     spec: Vec<String>,
     /// Seed of the pauses of `every`
@@ -76,10 +78,10 @@ pub(super) struct DefectCommand {
     seed: u64,
 }
 
-/// Take defects back: armed points are disarmed, whoever was stopped or waits goes on.
+/// Take defects back: armed points are disarmed, whoever was stopped or waits goes on, links and disks are whole again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Heal {
-    /// Only this defect of the ledger, such as P1, or only this process
+    /// Only this defect of the ledger, such as P1 or L1, or only this process
     #[arg(value_name = "ID|PROC")]
     only: Option<String>,
 }
@@ -138,8 +140,7 @@ impl DefectCommand {
             if let Some((least, most)) = defect.when.every {
                 tokio::time::sleep(inject::between(&mut random, least, most)).await;
             }
-            let request = inject::request(&defect.injury).map_err(Failure::usage)?;
-            match client.request(request).await {
+            match client.request(inject::request(&defect.injury)).await {
                 Ok(answer) => done(context, answer)?,
                 // Whoever was hit last may not be replaced yet: a defect that comes again waits for it.
                 Err(refused) if defect.when.every.is_some() => tracing::warn!("{refused}"),
@@ -165,12 +166,14 @@ impl Heal {
                 let halted =
                     rows.into_iter().filter(|row| matches!(row.state.as_str(), "stopped" | "paused"));
                 let resumed = halted.map(|row| OperatorRequest::Resume { process: row.process });
-                let armed = armed(&client).await?.into_iter();
-                armed.map(|row| OperatorRequest::Disarm { id: row.id }).chain(resumed).collect()
+                let mut lasting = rows_of(&client, OperatorRequest::Faults).await?;
+                lasting.extend(armed(&client).await?);
+                let disarmed = lasting.into_iter().map(|row| OperatorRequest::Disarm { id: row.id });
+                disarmed.chain(resumed).collect()
             }
         };
         if remedies.is_empty() {
-            return done(context, OperatorAnswer::Done("nothing is stopped or armed".to_owned()));
+            return done(context, OperatorAnswer::Done("nothing is stopped, armed or broken".to_owned()));
         }
         for remedy in remedies {
             done(context, client.request(remedy).await?)?;
@@ -196,7 +199,11 @@ async fn processes(client: &OperatorClient) -> Result<Vec<ProcessRow>, Failure> 
 
 /// The defect points that are armed.
 pub(super) async fn armed(client: &OperatorClient) -> Result<Vec<ArmedRow>, Failure> {
-    match client.request(OperatorRequest::Armed).await? {
+    rows_of(client, OperatorRequest::Armed).await
+}
+
+async fn rows_of(client: &OperatorClient, request: OperatorRequest) -> Result<Vec<ArmedRow>, Failure> {
+    match client.request(request).await? {
         OperatorAnswer::Armed(rows) => Ok(rows),
         other => Err(unexpected(&other)),
     }

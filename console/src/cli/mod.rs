@@ -25,6 +25,7 @@ mod relays;
 mod report;
 mod resolve;
 mod run;
+mod sweep;
 mod table;
 mod up;
 
@@ -60,6 +61,8 @@ enum Command {
     Down(down::Down),
     /// Run a cluster without a screen: load it, injure it, verify, and sum up
     Run(run::Run),
+    /// Try every defect at every place it can strike, and print the matrix of verdicts
+    Sweep(sweep::Sweep),
     /// List the demos, or play the tour of one without a screen
     Demo(demo::Demo),
     /// The processes
@@ -160,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Ls(command) => command.run(context),
         Command::Down(command) => block_on(command.run(context)),
         Command::Run(command) => block_on(command.run(context)),
+        Command::Sweep(command) => block_on(command.run(context)),
         Command::Demo(command) => block_on(command.run(context)),
         Command::Ps(command) => block_on(command.run(context)),
         Command::Aliases(command) => block_on(command.run(context)),

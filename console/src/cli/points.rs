@@ -18,8 +18,8 @@ pub(super) struct Points {
 #[derive(Debug, Serialize)]
 struct Row {
     point: &'static str,
-    /// `server`, `caller`, `relay` or `takeover`.
-    part: String,
+    /// `server`, `caller`, `relay`, `takeover` or `ftm`.
+    part: &'static str,
     meaning: &'static str,
 }
 
@@ -31,8 +31,10 @@ impl Points {
 
 fn print_all(context: &Context) -> Result<(), Failure> {
     let rows = Point::ALL.iter().map(|point| {
-        let (part, meaning) = point.meaning().split_once(": ").unwrap_or(("", point.meaning()));
-        Row { point: point.name(), part: part.to_lowercase(), meaning }
+        let (part, meaning) = (point.part().word(), point.meaning());
+        // The part has a column of its own.
+        let meaning = meaning.split_once(": ").filter(|_| !point.is_at_start()).map_or(meaning, |(_, it)| it);
+        Row { point: point.name(), part, meaning }
     });
     let rows: Vec<Row> = rows.collect();
     if context.json {
@@ -40,7 +42,7 @@ fn print_all(context: &Context) -> Result<(), Failure> {
     }
     let mut table = output::Table::new(&["POINT", "PART", "MEANING"]);
     for row in rows {
-        table.row([row.point.to_owned(), row.part, row.meaning.to_owned()]);
+        table.row([row.point.to_owned(), row.part.to_owned(), row.meaning.to_owned()]);
     }
     table.print()
 }

@@ -7,7 +7,7 @@ use super::up::base_of;
 use super::{Context, Failure, output};
 use crate::cluster::ClusterFile;
 use crate::defect::Defect;
-use crate::run::{self, Length, RunError, RunOptions};
+use crate::run::{self, Length, RunError, RunOptions, StormKind};
 use crate::units::{parse_duration, parse_rate};
 
 /// Run a cluster without a screen: load it, injure it, verify, and sum up.
@@ -21,6 +21,9 @@ pub(super) struct Run {
     /// Until so many calls are acknowledged
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     calls: Option<u64>,
+    /// Until the defects have happened and calls go on after them, or it is clear that some won't happen
+    #[arg(long, conflicts_with_all = ["span", "calls"], requires = "defects")]
+    until_done: bool,
     /// Calls a second of each caller alias; 0: as fast as they come back [default: as the file says]
     #[arg(long, value_name = "RATE", value_parser = rate_or_nothing)]
     rate: Option<f64>,
@@ -30,9 +33,12 @@ pub(super) struct Run {
     /// Seed of load, storm and pauses
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Kill and hang clients and servers so often, such as 2/s
+    /// Strike clients and servers so often, such as 2/s
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     storm: Option<f64>,
+    /// What the storm is made of: kill, hang, cut, oneway, drop, delay, duplicate, reorder, disk [default: kill,hang]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "storm")]
+    storm_kinds: Vec<StormKind>,
     /// A defect, such as "after 2s kill counter" or "every 1s..2s hang caller 300ms"; may be given several times
     #[arg(long = "defect", value_name = "SPEC", value_parser = possible_defect)]
     defects: Vec<Defect>,
@@ -59,6 +65,7 @@ impl Run {
             base: base_of(&self.file),
             file,
             length: match (self.calls, self.span) {
+                _ if self.until_done => Length::Done(run::CALLS_AFTER),
                 (Some(calls), _) => Length::Calls(calls),
                 (None, span) => Length::For(span.unwrap_or(Duration::from_secs(30))),
             },
@@ -66,6 +73,10 @@ impl Run {
             callers: self.callers,
             seed: self.seed,
             storm: self.storm,
+            storm_kinds: match self.storm_kinds {
+                none if none.is_empty() => StormKind::USUAL.to_vec(),
+                kinds => kinds,
+            },
             defects: self.defects,
             out: self.out,
             program: None,
@@ -86,8 +97,10 @@ fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> 
     let mut any: Vec<&str> = file.processes.iter().map(|process| process.name.as_str()).collect();
     any.extend(&aliases);
     any.push("ftm");
-    for (defect, target) in defects.iter().filter_map(|defect| Some((defect, defect.target()?))) {
-        // Only an alias has defect points.
+    for (defect, target) in
+        defects.iter().flat_map(|defect| defect.targets().into_iter().map(move |target| (defect, target)))
+    {
+        // Only an alias has defect points and a disk, and the FTM points of its own.
         let (known, what) = match defect.injury.alias() {
             Some(_) => (&aliases, "no alias"),
             None => (&any, "nothing"),

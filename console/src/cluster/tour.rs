@@ -59,7 +59,7 @@ impl Action {
     #[must_use]
     pub fn targets(&self) -> Vec<&str> {
         match self {
-            Self::Defect(defect) => defect.target().map(|target| target.0.as_str()).into_iter().collect(),
+            Self::Defect(defect) => defect.targets().iter().map(|target| target.0.as_str()).collect(),
             Self::Resume(name) | Self::Restart(name) | Self::AddBackup(name) => vec![name],
             Self::Tell { alias, .. } | Self::Call { alias, .. } => vec![alias],
             Self::Heal | Self::Wait(_) => Vec::new(),
@@ -69,7 +69,7 @@ impl Action {
 }
 
 impl Action {
-    /// The aliases whose defect points it arms.
+    /// The aliases whose defect points or disks it breaks.
     #[must_use]
     pub fn armed(&self) -> Vec<&str> {
         match self {
@@ -106,7 +106,9 @@ impl FromStr for Action {
         let words: Vec<&str> = text.split_whitespace().collect();
         // What a service is told or asked may well have an "and" in it.
         if words.contains(&"and") && !matches!(words[0], "tell" | "call") {
-            return text.split(" and ").map(str::parse).collect::<Result<_, _>>().map(Self::Together);
+            // Word by word: a text that is cut at the letters " and " may have none of them, and be cut without end.
+            let parts = words.split(|word| *word == "and").map(|part| part.join(" ").parse());
+            return parts.collect::<Result<_, _>>().map(Self::Together);
         }
         match words[..] {
             ["resume", process] => Ok(Self::Resume(process.to_owned())),

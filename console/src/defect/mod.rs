@@ -6,9 +6,10 @@
 //! delay A B 20ms±5ms   duplicate A B 5%     reorder A B          disk ALIAS fsync-error|full|torn|slow 300ms
 //! ```
 //!
-//! `after 2s` and `every 500ms..1500ms` may stand before any of them, also both. A process is named by itself
-//! (`counter-1`), by its alias (`counter`: whoever is in service then), or `ftm`. This version reads all of it and
-//! can do `kill`, `hang`, `exit` and `pause`; [`Defect::check_possible`] says so for the others.
+//! `after 2s` and `every 500ms..1500ms` may stand before any of them, also both. `for 3s` may stand behind a fault of a
+//! link and behind `disk ALIAS full` and `disk ALIAS slow 300ms`: without it they last until they are healed. A process
+//! is named by itself (`counter-1`), by its alias (`counter`: whoever is in service at that moment), or `ftm`. The disk
+//! of an alias is that of its stable area, so the fault waits for, or goes on with, whoever is in service next.
 
 mod parse;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use palib::defect::Point;
+pub use palib::defect::{DiskFault, LinkFault, Percent};
+use palib::defect::{Part, Point};
 
 use crate::units;
 
@@ -77,6 +79,8 @@ pub enum Injury {
         from: Target,
         /// The other end.
         to: Target,
+        /// For how long; none: until it is healed.
+        span: Option<Duration>,
     },
     /// A fault of the storage below an alias's stable area.
     Disk {
@@ -84,46 +88,9 @@ pub enum Injury {
         alias: Target,
         /// Which.
         fault: DiskFault,
+        /// For how long; none: until it is healed, or has struck if it does so once.
+        span: Option<Duration>,
     },
-}
-
-/// A fault of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkFault {
-    /// Nothing passes, either way.
-    Cut,
-    /// Nothing passes from the first to the second.
-    OneWay,
-    /// So many packets of a hundred are lost.
-    Drop(Percent),
-    /// Packets are late.
-    Delay {
-        /// By so much.
-        by: Duration,
-        /// More or less.
-        jitter: Duration,
-    },
-    /// So many packets of a hundred come twice.
-    Duplicate(Percent),
-    /// Packets overtake each other.
-    Reorder,
-}
-
-/// Hundredths, with two decimals kept: 12.5% is `Percent(1250)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Percent(pub u32);
-
-/// A fault of storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiskFault {
-    /// fsync fails.
-    FsyncError,
-    /// The disk is full.
-    Full,
-    /// The last write is torn.
-    Torn,
-    /// Everything takes so much longer.
-    Slow(Duration),
 }
 
 impl Defect {
@@ -133,51 +100,72 @@ impl Defect {
         Self { when: When::default(), injury }
     }
 
-    /// Whether this version can do it.
+    /// Whether it can be done at all, in whatever cluster.
     ///
     /// # Errors
-    /// If not, what it can do instead.
+    /// If not, what can be done instead.
     pub fn check_possible(&self) -> Result<(), String> {
-        let what = match &self.injury {
-            Injury::Kill(_) | Injury::At { .. } | Injury::Hang { .. } | Injury::Exit(_) => return Ok(()),
-            Injury::Link { fault, .. } => fault.word().to_owned(),
-            Injury::Disk { .. } => "disk".to_owned(),
-        };
-        Err(format!("not in this version: {what}; it has kill, hang, exit, pause"))
+        match &self.injury {
+            Injury::At { target, point, pause, .. } => check_point(target, *point, *pause),
+            Injury::Link { from, to, .. } if from == to => Err(format!(
+                "a link has two ends, and `{}` names one; name two processes or aliases",
+                self.injury
+            )),
+            Injury::Hang { target, .. } | Injury::Exit(target) if target.0 == "ftm" => Err(format!(
+                "`{}` is not possible: the FTM can be killed, and cut off from others",
+                self.injury
+            )),
+            _ => Ok(()),
+        }
     }
 
-    /// Whom it hits, where it hits one process.
+    /// The processes and aliases it names.
     #[must_use]
-    pub fn target(&self) -> Option<&Target> {
+    pub fn targets(&self) -> Vec<&Target> {
         match &self.injury {
-            Injury::Kill(target) | Injury::Exit(target) => Some(target),
-            Injury::Hang { target, .. } | Injury::At { target, .. } => Some(target),
-            Injury::Link { .. } | Injury::Disk { .. } => None,
+            Injury::Kill(target) | Injury::Exit(target) => vec![target],
+            Injury::Hang { target, .. } | Injury::At { target, .. } => vec![target],
+            Injury::Link { from, to, .. } => vec![from, to],
+            Injury::Disk { alias, .. } => vec![alias],
         }
     }
 }
 
+/// Whether a point is one that its target passes.
+fn check_point(target: &Target, point: Point, pause: bool) -> Result<(), String> {
+    match (target.0 == "ftm", point.part() == Part::Ftm) {
+        (true, true) if pause => Err(format!(
+            "the FTM can't wait at {point}: who waits goes on when the FTM lets it; write kill ftm@{point}"
+        )),
+        (true, false) => Err(format!(
+            "{point} is passed by processes, not by the FTM; write kill ALIAS@{point}, or see `palib points`"
+        )),
+        (false, true) => Err(format!("{point} is passed by the FTM only; write kill ftm@{point}")),
+        _ => Ok(()),
+    }
+}
+
 impl Injury {
-    /// The alias whose defect point is meant, if one is.
+    /// The alias whose defect point or disk is meant, if one is: there a process would be wrong.
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::At { target, .. } => Some(&target.0),
+            Self::At { target, point, .. } if point.part() != Part::Ftm => Some(&target.0),
+            Self::Disk { alias, .. } => Some(&alias.0),
             _ => None,
         }
     }
 }
 
-impl LinkFault {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Cut => "cut",
-            Self::OneWay => "oneway",
-            Self::Drop(_) => "drop",
-            Self::Delay { .. } => "delay",
-            Self::Duplicate(_) => "duplicate",
-            Self::Reorder => "reorder",
-        }
+/// The verb of a fault of a link.
+fn word(fault: LinkFault) -> &'static str {
+    match fault {
+        LinkFault::Cut => "cut",
+        LinkFault::OneWay => "oneway",
+        LinkFault::Drop(_) => "drop",
+        LinkFault::Delay { .. } => "delay",
+        LinkFault::Duplicate(_) => "duplicate",
+        LinkFault::Reorder => "reorder",
     }
 }
 
@@ -193,17 +181,6 @@ impl FromStr for Defect {
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Percent {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) = (self.0 / 100, self.0 % 100);
-        match rest {
-            0 => write!(out, "{whole}%"),
-            _ if rest.is_multiple_of(10) => write!(out, "{whole}.{}%", rest / 10),
-            _ => write!(out, "{whole}.{rest:02}%"),
-        }
     }
 }
 
@@ -237,25 +214,36 @@ impl fmt::Display for Injury {
                 write!(out, "hang {target} {}", units::duration(*span))
             }
             Self::Exit(target) => write!(out, "exit {target}"),
-            Self::Link { fault, from, to } => {
-                write!(out, "{} {from} {to}", fault.word())?;
+            Self::Link { fault, from, to, span } => {
+                write!(out, "{} {from} {to}", word(*fault))?;
                 match fault {
-                    LinkFault::Cut | LinkFault::OneWay | LinkFault::Reorder => Ok(()),
-                    LinkFault::Drop(share) | LinkFault::Duplicate(share) => write!(out, " {share}"),
-                    LinkFault::Delay { by, jitter } if jitter.is_zero() => {
-                        write!(out, " {}", units::duration(*by))
-                    }
+                    LinkFault::Cut | LinkFault::OneWay | LinkFault::Reorder => {}
+                    LinkFault::Drop(share) | LinkFault::Duplicate(share) => write!(out, " {share}")?,
                     LinkFault::Delay { by, jitter } => {
-                        write!(out, " {}±{}", units::duration(*by), units::duration(*jitter))
+                        write!(out, " {}", units::duration(*by))?;
+                        if !jitter.is_zero() {
+                            write!(out, "±{}", units::duration(*jitter))?;
+                        }
                     }
                 }
+                for_span(*span, out)
             }
-            Self::Disk { alias, fault } => match fault {
-                DiskFault::FsyncError => write!(out, "disk {alias} fsync-error"),
-                DiskFault::Full => write!(out, "disk {alias} full"),
-                DiskFault::Torn => write!(out, "disk {alias} torn"),
-                DiskFault::Slow(by) => write!(out, "disk {alias} slow {}", units::duration(*by)),
-            },
+            Self::Disk { alias, fault, span } => {
+                match fault {
+                    DiskFault::FsyncError => write!(out, "disk {alias} fsync-error")?,
+                    DiskFault::Full => write!(out, "disk {alias} full")?,
+                    DiskFault::Torn => write!(out, "disk {alias} torn")?,
+                    DiskFault::Slow(by) => write!(out, "disk {alias} slow {}", units::duration(*by))?,
+                }
+                for_span(*span, out)
+            }
         }
+    }
+}
+
+fn for_span(span: Option<Duration>, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match span {
+        Some(span) => write!(out, " for {}", units::duration(span)),
+        None => Ok(()),
     }
 }

@@ -13,13 +13,13 @@ const VERBS: [(&str, &str); 11] = [
     ("hang", "hang PROC 3s, or hang PROC until it is resumed"),
     ("exit", "exit PROC"),
     ("pause", "pause ALIAS@POINT#2; whoever waits there goes on with palib step"),
-    ("cut", "cut A B"),
-    ("oneway", "oneway A B"),
-    ("drop", "drop A B 10%"),
-    ("delay", "delay A B 20ms±5ms"),
-    ("duplicate", "duplicate A B 5%"),
-    ("reorder", "reorder A B"),
-    ("disk", "disk ALIAS fsync-error, full, torn, or slow 300ms"),
+    ("cut", "cut A B, or cut A B for 3s"),
+    ("oneway", "oneway A B, or oneway A B for 3s"),
+    ("drop", "drop A B 10%, or drop A B 10% for 3s"),
+    ("delay", "delay A B 20ms±5ms, or delay A B 20ms±5ms for 3s"),
+    ("duplicate", "duplicate A B 5%, or duplicate A B 5% for 3s"),
+    ("reorder", "reorder A B, or reorder A B for 3s"),
+    ("disk", "disk ALIAS fsync-error, torn, full, full for 3s, slow 300ms, or slow 300ms for 3s"),
 ];
 
 /// The words of a defect, taken one by one.
@@ -49,6 +49,14 @@ impl<'t> Words<'t> {
 
     fn duration(&mut self) -> Result<Duration, String> {
         parse_duration(self.next("a duration")?)
+    }
+
+    /// `for 3s`, if that is what follows.
+    fn span(&mut self) -> Result<Option<Duration>, String> {
+        match self.rest.next_if_eq(&"for") {
+            Some(_) => self.duration().map(Some),
+            None => Ok(None),
+        }
     }
 
     fn percent(&mut self) -> Result<Percent, String> {
@@ -114,7 +122,11 @@ fn injury(verb: &str, words: &mut Words<'_>) -> Result<Injury, String> {
             Injury::Hang { target, span }
         }
         "exit" => Injury::Exit(words.target("a process")?),
-        "disk" => Injury::Disk { alias: words.target("an alias")?, fault: disk(words)? },
+        "disk" => {
+            let (alias, fault) = (words.target("an alias")?, disk(words)?);
+            let span = if fault.strikes_once() { None } else { words.span()? };
+            Injury::Disk { alias, fault, span }
+        }
         _ => {
             let (from, to) =
                 (words.target("one end of the link")?, words.target("the other end of the link")?);
@@ -126,7 +138,7 @@ fn injury(verb: &str, words: &mut Words<'_>) -> Result<Injury, String> {
                 "duplicate" => LinkFault::Duplicate(words.percent()?),
                 _ => LinkFault::Reorder,
             };
-            Injury::Link { fault, from, to }
+            Injury::Link { fault, from, to, span: words.span()? }
         }
     })
 }

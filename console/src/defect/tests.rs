@@ -31,6 +31,12 @@ fn every_form_of_the_grammar_prints_as_it_was_written() {
         "disk counter full",
         "disk counter torn",
         "disk counter slow 300ms",
+        "cut caller-1 counter-1 for 3s",
+        "drop caller ftm 0.25% for 300ms",
+        "delay caller counter 20ms±5ms for 2s",
+        "disk counter full for 2s",
+        "disk counter slow 300ms for 2s",
+        "every 200ms cut counter ftm for 100ms",
         "after 2s kill counter",
         "every 500ms..1500ms hang counter 700ms",
         "after 1m every 2s exit PA1",
@@ -56,6 +62,9 @@ fn a_mistake_is_answered_with_what_would_be_right() {
         ("drop a b 110%", "between 0% and 100%"),
         ("delay a b 5ms±9ms", "can't vary by more than itself"),
         ("disk a fsync", "no fault of a disk"),
+        ("disk a torn for 2s", "`for` is one word too many"),
+        ("cut a b for", "a duration is missing"),
+        ("cut a b 3s", "`3s` is one word too many; write it as: cut A B, or cut A B for 3s"),
         ("every 2s..1s kill a", "is no pause"),
         ("every 0s kill a", "is no pause"),
         ("after kill a", "is no duration"),
@@ -67,15 +76,28 @@ fn a_mistake_is_answered_with_what_would_be_right() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_read_and_refused_by_name() {
+fn what_can_be_done_in_no_cluster_is_read_and_refused() {
     let possible = |text: &str| text.parse::<Defect>().expect(text).check_possible();
-    assert_eq!(possible("after 2s kill counter"), Ok(()));
-    assert_eq!(
-        possible("cut a b"),
-        Err("not in this version: cut; it has kill, hang, exit, pause".to_owned())
-    );
-    assert!(possible("disk a full").is_err());
-    assert!(possible("kill a@after-block").is_ok() && possible("pause a@after-block").is_ok());
+    for text in [
+        "after 2s kill counter",
+        "cut a ftm",
+        "disk a full",
+        "kill a@after-block",
+        "pause a@after-block",
+        "kill ftm@after-mark#2",
+    ] {
+        assert_eq!(possible(text), Ok(()), "{text}");
+    }
+    for (text, says) in [
+        ("cut a a", "two ends"),
+        ("hang ftm", "can be killed"),
+        ("pause ftm@after-mark", "the FTM can't wait at after-mark"),
+        ("kill ftm@after-block", "passed by processes, not by the FTM"),
+        ("kill a@after-mark", "write kill ftm@after-mark"),
+    ] {
+        let answer = possible(text).expect_err(text);
+        assert!(answer.contains(says), "{text}: {answer}");
+    }
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -122,8 +144,13 @@ fn injury() -> impl Strategy<Value = Injury> {
         }),
         (target(), proptest::option::of(span())).prop_map(|(target, span)| Injury::Hang { target, span }),
         target().prop_map(Injury::Exit),
-        (link, target(), target()).prop_map(|(fault, from, to)| Injury::Link { fault, from, to }),
-        (target(), disk).prop_map(|(alias, fault)| Injury::Disk { alias, fault }),
+        (link, target(), target(), proptest::option::of(span()))
+            .prop_map(|(fault, from, to, span)| Injury::Link { fault, from, to, span }),
+        (target(), disk, proptest::option::of(span())).prop_map(|(alias, fault, span)| Injury::Disk {
+            alias,
+            fault,
+            span: span.filter(|_| !fault.strikes_once()),
+        }),
     ]
 }
 

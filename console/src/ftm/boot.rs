@@ -5,7 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use palib::control::What;
+use palib::control::{ArmedRow, What};
+use palib::defect::Point;
 use palib::tls::{Authority, Grant, Identity};
 use palib::transport::Endpoint;
 use palib_core::ids::{AliasId, Incarnation, PortId, ProcessId, TransId, TransScope};
@@ -16,8 +17,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::links::Message;
 use super::store::{AliasState, ProcessState, Remembered, Write};
 use super::{
-    AliasInfo, Death, EventLog, Fences, Ftm, FtmError, Handle, LOSE_FENCING_KILL, Processes, RunInfo,
-    SeatInfo, Store, Takeovers, certificates, clock, unix_ms,
+    AliasInfo, ArmedPoint, Death, EventLog, Fences, Ftm, FtmError, Handle, LOSE_FENCING_KILL, OwnPoints,
+    Processes, RunInfo, SeatInfo, Store, Takeovers, certificates, clock, faults, unix_ms,
 };
 use crate::cluster::{self, ClusterFile};
 use crate::state::{ProcessMark, StateError, StateFolder, write_whole};
@@ -33,6 +34,8 @@ impl Ftm {
         let store = Store::open(&folder.ftm_store())?;
         let cluster = read_cluster(folder)?;
         let remembered = store.load()?;
+        let own = OwnPoints::read(folder);
+        own.pass(Point::AfterLoad);
         let mut writes = Vec::new();
         let starts = remembered.number("starts") + 1;
         writes.push(Write::Number("starts", starts));
@@ -55,6 +58,7 @@ impl Ftm {
         writes.push(Write::Number("events_reserved", events_reserved));
         let endpoint = listen(folder, &remembered, &mut writes)?;
         store.commit(&writes)?;
+        own.pass(Point::AfterStart);
 
         let tell = sender.clone();
         let processes = Processes::new(move |event| drop(tell.send(Message::Process(event))));
@@ -86,6 +90,9 @@ impl Ftm {
             defects: BTreeMap::new(),
             armed: Vec::new(),
             forgotten: Vec::new(),
+            faults: Vec::new(),
+            knocked: BTreeMap::new(),
+            own,
             lose_fencing_kill: std::env::var_os(LOSE_FENCING_KILL).is_some(),
             sender,
             marked: Vec::new(),
@@ -95,6 +102,7 @@ impl Ftm {
         };
         ftm.introduce(starts, &remembered, gone);
         ftm.announce()?;
+        ftm.pass(Point::AfterAnnounce);
         Ok(ftm)
     }
 
@@ -113,6 +121,7 @@ impl Ftm {
         self.emit(What::FtmStarted { pid, cluster, adopted, starts });
         gone.into_iter().for_each(|alias| self.emit(What::AliasGone { alias }));
         let found: Vec<_> = self.runs.iter().map(|(process, run)| (*process, run.seat)).collect();
+        self.pass(Point::BeforeAdopt);
         for (process, seat) in found {
             let Some(run) = self.runs.get(&process) else { continue };
             let (mark, handle) = (run.mark, run.handle.clone());
@@ -122,26 +131,30 @@ impl Ftm {
                 self.emit(What::Adopted { name, pid: mark.pid });
             }
         }
+        self.pass(Point::AfterAdopt);
         for (name, state) in &remembered.processes {
             let lives = self.runs.contains_key(&ProcessId(state.process_id));
             if let (false, Some(pid)) = (lives, state.pid) {
                 self.emit(What::Exited { name: name.clone(), pid, how: "unknown".into(), ordered: false });
             }
         }
+        self.go_on_with_faults(&remembered.faults);
         self.close_the_ledger();
     }
 
-    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now, and points that were
-    /// armed are not any more.
+    /// Counts on from the defects a former FTM injected; a kill of the FTM itself is healed now, points that were armed
+    /// are not any more, but for those of the FTM itself, and a fault that the former one had just healed is over.
     fn close_the_ledger(&mut self) {
-        let (mut of_ftm, mut armed) = (Vec::new(), Vec::new());
+        let (mut over, mut armed, mut at_points) = (Vec::new(), Vec::new(), Vec::new());
         for event in self.log.kept() {
             match &event.what {
                 What::Defect { id, spec } => {
                     count_on(&mut self.defects, id);
                     armed.retain(|other| other != id);
-                    if spec == "kill ftm" {
-                        of_ftm.push(id.clone());
+                    if spec == "kill ftm" || (faults::is_fault(id) && self.fault(id).is_none()) {
+                        over.push(id.clone());
+                    } else if spec.starts_with("kill ftm@") {
+                        at_points.push(id.clone());
                     }
                 }
                 What::Armed { id, .. } => {
@@ -149,11 +162,18 @@ impl Ftm {
                     armed.push(id.clone());
                 }
                 What::Paused { id, .. } | What::Disarmed { id } => armed.retain(|other| other != id),
-                What::Healed { id } => of_ftm.retain(|open| open != id),
+                What::Healed { id } => over.retain(|open| open != id),
                 _ => {}
             }
         }
-        of_ftm.into_iter().for_each(|id| self.emit(What::Healed { id }));
+        over.into_iter().for_each(|id| self.emit(What::Healed { id }));
+        let own: Vec<ArmedRow> = self.own.armed().to_vec();
+        for row in &own {
+            count_on(&mut self.defects, &row.id);
+        }
+        self.tell_fired(&at_points, &mut armed);
+        armed.retain(|id| own.iter().all(|row| &row.id != id));
+        self.armed.extend(own.into_iter().filter_map(ArmedPoint::of_ftm));
         self.forgotten.clone_from(&armed);
         armed.into_iter().for_each(|id| self.emit(What::Disarmed { id }));
     }
@@ -168,7 +188,7 @@ impl Ftm {
 }
 
 /// No id of the ledger is given twice.
-fn count_on(defects: &mut BTreeMap<char, u32>, id: &str) {
+pub(super) fn count_on(defects: &mut BTreeMap<char, u32>, id: &str) {
     let mut letters = id.chars();
     if let (Some(kind), Ok(number)) = (letters.next(), letters.as_str().parse::<u32>()) {
         let last = defects.entry(kind).or_insert(0);
@@ -210,9 +230,8 @@ fn name_aliases(
         });
         state.gone = false;
         writes.push(Write::Alias(spec.name.clone(), state.clone()));
-        let why = "not in service yet".to_owned();
-        aliases
-            .insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, death: Death::default() });
+        let (why, refusal, death) = ("not in service yet".to_owned(), None, Death::default());
+        aliases.insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, refusal, death });
     }
     let known = |name: &str| name == OPERATOR || cluster.alias(name).is_some();
     let mut gone = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use palib::control::{FromFtm, JoinTicket, TableChange, TicketAlias, What};
+use palib::defect::Point;
 use palib_core::ids::{AliasId, Incarnation, ProcessId};
 use palib_core::manager::{Cause, Change, Effect, Input, Note, Seat};
 use rustix::process::Signal;
@@ -18,6 +19,9 @@ impl Ftm {
     pub(super) fn give(&mut self, input: Input) {
         let mut effects = Vec::new();
         self.manager.handle(clock::now(), input, &mut effects);
+        if effects.iter().any(|effect| matches!(effect, Effect::Note(Note::InService { .. }))) {
+            self.pass(Point::AfterMark);
+        }
         self.perform(effects);
         self.push_table();
     }
@@ -27,16 +31,26 @@ impl Ftm {
             match effect {
                 Effect::Persist { changes, then } => {
                     let writes: Vec<_> = changes.iter().flat_map(|change| self.remember(change)).collect();
+                    self.pass_changes(&changes, [Point::BeforeIncarnation, Point::BeforeRun]);
                     self.commit(&writes);
+                    self.pass_changes(&changes, [Point::AfterIncarnation, Point::AfterRun]);
                     self.perform(then);
                 }
                 Effect::WriteFence { alias, incarnation, fences } => {
-                    self.write_fence(alias, incarnation, fences)
+                    self.pass(Point::BeforeFence);
+                    self.write_fence(alias, incarnation, fences);
+                    self.pass(Point::AfterFence);
                 }
-                Effect::Kill { process } => self.fencing_kill(process),
+                Effect::Kill { process } => {
+                    self.pass(Point::BeforeFencingKill);
+                    self.fencing_kill(process);
+                    self.pass(Point::AfterFencingKill);
+                }
                 Effect::Promote { process, alias, incarnation, trans_base } => {
                     let (alias, incarnation) = (alias.0, incarnation.0);
+                    self.pass(Point::BeforePromote);
                     self.order(process, &FromFtm::Promote { alias, incarnation, trans_base: trans_base.0 });
+                    self.pass(Point::AfterPromote);
                 }
                 Effect::End { process } => {
                     self.order(process, &FromFtm::Exit { reason: "the FTM ends this process".to_owned() });
@@ -45,6 +59,16 @@ impl Ftm {
                 Effect::Push { alias } => drop(self.changed.insert(alias)),
                 Effect::Note(note) => self.note(note),
             }
+        }
+    }
+
+    /// The FTM passes the defect points of what is remembered: of incarnations, and of new runs.
+    fn pass_changes(&self, changes: &[Change], [incarnation, run]: [Point; 2]) {
+        if changes.iter().any(|change| matches!(change, Change::Alias { .. })) {
+            self.pass(incarnation);
+        }
+        if changes.iter().any(|change| matches!(change, Change::Run { .. })) {
+            self.pass(run);
         }
     }
 
@@ -208,12 +232,14 @@ impl Ftm {
         if changed.is_empty() {
             return;
         }
+        self.pass(Point::BeforePush);
         self.table_version += 1;
         let change = TableChange { version: self.table_version, aliases: changed, gone: Vec::new() };
         let order = FromFtm::Table(change);
         for link in self.runs.values().filter_map(|run| run.link.as_ref()) {
             let _ = link.send_control(&order);
         }
+        self.pass(Point::AfterPush);
         if let FromFtm::Table(change) = order {
             change.aliases.into_iter().for_each(|row| self.emit(What::Alias { row }));
         }
@@ -262,8 +288,9 @@ impl Ftm {
         if let Some(info) = self.seats.get_mut(&seat) {
             info.death.detected_ns = Some(now_ns());
         }
-        self.set_why(seat, format!("not heard for {silent_ms} ms"));
         let name = self.name(seat);
+        let cut = self.cut_off(&name).map(|id| format!(", cut off by {id}")).unwrap_or_default();
+        self.set_why(seat, format!("not heard for {silent_ms} ms{cut}"));
         self.emit(What::Hung { name, silent_ms });
     }
 
@@ -297,11 +324,11 @@ impl Ftm {
     fn note_outage(&mut self, alias: AliasId, last: Option<Seat>, cause: Cause, retry_after: Option<u64>) {
         let words = cause_words(cause);
         let death = last.and_then(|last| self.seats.get(&last)).map(|info| info.death).unwrap_or_default();
+        let refusal = self.aliases.get(&alias).and_then(|info| info.refusal.clone());
         let next = match retry_after {
             Some(after) => format!(
-                "the stable area {} could not be taken over by any member; it is tried again in {} ms. \
-                 Restore it from a copy if it is damaged",
-                self.folder.area(&self.alias_name(alias)).display(),
+                "the stable area could not be taken over by any member: {}; it is tried again and again, first in {} ms",
+                refusal.unwrap_or_else(|| self.folder.area(&self.alias_name(alias)).display().to_string()),
                 after / 1_000_000
             ),
             None if self.cluster.settings.respawn => "the next member that joins takes over".to_owned(),

@@ -50,6 +50,11 @@ pub(super) enum Message {
         /// Its id in the ledger.
         defect: String,
     },
+    /// The time of a fault of a link or a disk is over.
+    FaultOver {
+        /// Its id in the ledger.
+        id: String,
+    },
     /// The FTM was told to kill itself, and the answer is on its way.
     EndSelf,
 }

@@ -10,10 +10,12 @@ mod certificates;
 mod clock;
 mod effects;
 mod events;
+mod faults;
 mod fence;
 mod links;
 mod nodes;
 mod orders;
+mod own_points;
 mod points;
 mod processes;
 mod rows;
@@ -39,8 +41,10 @@ use crate::state::{ProcessMark, StateError, StateFolder};
 
 use clock::{now_ns, unix_ms};
 use events::EventLog;
+use faults::StandingFault;
 use fence::Fences;
 use links::Message;
+use own_points::OwnPoints;
 use points::{ArmedPoint, Waiting};
 use processes::{Handle, ProcessEvent, Processes};
 use store::Store;
@@ -123,6 +127,8 @@ struct AliasInfo {
     state: AliasState,
     /// Why the member in service is.
     why: String,
+    /// Why its last promotion failed.
+    refusal: Option<String>,
     /// The death that left nobody to take over.
     death: Death,
 }
@@ -228,6 +234,12 @@ struct Ftm {
     armed: Vec<ArmedPoint>,
     /// Points that a former FTM had armed: whoever joins is told that they are not any more.
     forgotten: Vec<String>,
+    /// The faults of links and disks that last, oldest first.
+    faults: Vec<StandingFault>,
+    /// From where each process has last connected. Links are known by their addresses.
+    knocked: BTreeMap<String, SocketAddr>,
+    /// The points that the FTM itself passes.
+    own: OwnPoints,
     lose_fencing_kill: bool,
     sender: mpsc::UnboundedSender<Message>,
     /// Marks that have just moved and were not told of yet.
@@ -275,12 +287,13 @@ impl Ftm {
     fn take(&mut self, message: Message) {
         match message {
             Message::Process(event) => self.process_event(event),
-            Message::Opened(link) => drop(self.links.insert(link.number(), link)),
+            Message::Opened(link) => self.opened(link),
             Message::Closed { link } => self.closed(link),
             Message::Node { link, message } => self.node_says(link, message),
             Message::Operator { link, message } => self.operator_asks(link, message),
             Message::Refused { peer, reason } => self.emit(What::Refused { peer, reason }),
             Message::HangOver { process, defect } => self.hang_over(process, &defect),
+            Message::FaultOver { id } => drop(self.heal_fault(&id)),
             Message::EndSelf => self.end_self(),
         }
     }

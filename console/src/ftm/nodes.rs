@@ -1,6 +1,7 @@
 //! What is heard of processes: from the operating system, and from themselves.
 
 use palib::control::{Event, FromFtm, TableChange, TakeoverTiming, ToFtm, What};
+use palib::defect::Point;
 use palib::transport::Link;
 use palib_core::ids::{AliasId, Incarnation, ProcessId};
 use palib_core::manager::{Cause, Input, Phase, Seat};
@@ -8,7 +9,7 @@ use rustix::process::Signal;
 
 use super::processes::How;
 use super::store::Write;
-use super::{Death, Ftm, Handle, ProcessEvent, STATS_EVENT_NS, now_ns, unix_ms};
+use super::{Death, Ftm, Handle, ProcessEvent, STATS_EVENT_NS, faults, now_ns, unix_ms};
 use crate::state::ProcessMark;
 
 impl Ftm {
@@ -27,6 +28,7 @@ impl Ftm {
     }
 
     fn started(&mut self, process: ProcessId, mark: ProcessMark, handle: Handle) {
+        self.pass(Point::AfterSpawn);
         let Some(run) = self.runs.get_mut(&process) else { return };
         let (seat, kill) = (run.seat, run.kill_at_start);
         run.mark = Some(mark);
@@ -40,6 +42,7 @@ impl Ftm {
         let name = info.name.clone();
         let write = Write::Process(name.clone(), info.state.clone());
         self.commit(&[write]);
+        self.pass(Point::AfterPid);
         self.emit(What::Spawned { name, process_id: process.0, pid: mark.pid });
         self.changed.extend(self.seats.get(&seat).map(|info| info.aliases.clone()).unwrap_or_default());
     }
@@ -47,6 +50,7 @@ impl Ftm {
     fn exited(&mut self, process: ProcessId, at_ns: u64, how: How) {
         let Some(run) = self.runs.get(&process) else { return };
         let seat = run.seat;
+        self.pass(Point::AfterDeath);
         let waited = self.died_at_point(process, seat);
         let Some(run) = self.runs.get_mut(&process) else { return };
         let (link, mark) = (run.link.take(), run.mark);
@@ -58,9 +62,14 @@ impl Ftm {
         info.death.detected_ns = info.death.detected_ns.filter(|_| fenced).or(Some(at_ns));
         info.death.dead_ns = Some(at_ns);
         let (name, injured, before) = (info.name.clone(), info.injured.join(" "), info.why.clone());
+        let last_words = palib::take_last_words(&self.folder.fired(&name));
         let words = how.words();
+        if let Some(last) = &last_words {
+            self.emit_as(seat, What::Log { level: "error".to_owned(), text: format!("ends: {last}") });
+        }
         let why = match () {
             () if !injured.is_empty() => format!("{words}, injected ({injured})"),
+            () if last_words.is_some() => format!("{words}: {}", last_words.unwrap_or_default()),
             () if hang.is_some() || fenced => format!("{words} after it was {before}"),
             () => words.clone(),
         };
@@ -109,6 +118,7 @@ impl Ftm {
     pub(super) fn node_says(&mut self, link: u64, message: ToFtm) {
         if let ToFtm::Join { process_id, pid, address, in_service } = message {
             let Some(link) = self.links.get(&link).cloned() else { return };
+            self.pass(Point::BeforeJoin);
             let process = ProcessId(process_id);
             match self.admit(&link, process, pid) {
                 Ok(seat) => {
@@ -116,6 +126,7 @@ impl Ftm {
                         run.address = Some(address);
                     }
                     self.join(seat, process, link, &in_service);
+                    self.pass(Point::AfterJoin);
                 }
                 Err(reason) => self.turn_away(&link, reason),
             }
@@ -133,6 +144,7 @@ impl Ftm {
             }
             ToFtm::Promoted { alias, incarnation, timing } => {
                 let (alias, incarnation) = (AliasId(alias), Incarnation(incarnation));
+                self.pass(Point::BeforeMark);
                 self.give_and_time(Input::Promoted { process, alias, incarnation }, timing);
             }
             ToFtm::PromotionFailed { alias, incarnation, reason } => {
@@ -194,6 +206,8 @@ impl Ftm {
             healed.into_iter().for_each(|id| self.emit(What::Healed { id }));
         }
         let table = TableChange { version: self.table_version, aliases: self.all_rows(), gone: Vec::new() };
+        // Before it, or anybody, may send something.
+        self.enforce_faults();
         self.order(process, &FromFtm::Table(table));
         // Before it may be told to take over, because that passes points.
         self.tell_armed(seat, process);
@@ -235,7 +249,13 @@ impl Ftm {
         incarnation: Incarnation,
         reason: String,
     ) {
+        if let Some(fired) = self.take_fired(seat).filter(|fired| faults::is_fault(&fired.id)) {
+            self.disk_struck(process, seat, &fired.id, fired.at_ns);
+        }
         self.set_why(seat, format!("promotion failed: {reason}"));
+        if let Some(info) = self.aliases.get_mut(&alias) {
+            info.refusal = Some(reason.clone());
+        }
         let (name, member) = (self.alias_name(alias), self.name(seat));
         self.emit(What::PromotionFailed { alias: name, member, reason });
         self.give(Input::PromotionFailed { process, alias, incarnation });

@@ -53,6 +53,8 @@ impl Ftm {
                 done(self.arm(&target, &point, nth, pause)?)
             }
             OperatorRequest::Disarm { id } => done(self.take_back(&id)?),
+            OperatorRequest::Fault { spec } => done(self.make_fault(&spec)?),
+            OperatorRequest::Faults => Ok(Some(OperatorAnswer::Armed(self.fault_rows()))),
             OperatorRequest::Armed => Ok(Some(OperatorAnswer::Armed(self.armed_rows()))),
             OperatorRequest::StepOn { process } => done(self.step_on(&process)?),
             OperatorRequest::Exit { process } => done(self.exit(&process)?),
@@ -77,7 +79,7 @@ impl Ftm {
     }
 
     /// The seat an operator means: a process, or an alias for its member in service.
-    fn seat(&self, name: &str) -> Result<Seat, String> {
+    pub(super) fn seat(&self, name: &str) -> Result<Seat, String> {
         if let Some((seat, _)) = self.seats.iter().find(|(_, info)| info.name == name) {
             return Ok(*seat);
         }

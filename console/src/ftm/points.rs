@@ -11,7 +11,8 @@ use palib_core::manager::{Input, Seat};
 use rustix::process::Signal;
 
 use super::effects::next_defect;
-use super::{Ftm, now_ns, unix_ms};
+use super::own_points::{FTM, NOBODY, point_of};
+use super::{Ftm, faults, now_ns, unix_ms};
 use crate::defect::{Defect, Injury, Target};
 use crate::units::closest;
 
@@ -40,7 +41,6 @@ pub(super) struct Waiting {
 impl Ftm {
     /// Arms a point of an alias in all its members.
     pub(super) fn arm(&mut self, target: &str, point: &str, nth: u32, pause: bool) -> Result<String, String> {
-        let alias = self.alias_to_arm(target)?;
         let point = Point::find(point).ok_or_else(|| {
             let meant = closest(point, Point::ALL.iter().map(|point| point.name()));
             let hint = meant
@@ -48,33 +48,43 @@ impl Ftm {
             format!("{point:?} is no defect point; {hint}")
         })?;
         let nth = nth.max(1);
-        let injury = Injury::At { target: Target(target.to_owned()), point, nth, pause };
-        let spec = Defect::now(injury).to_string();
+        let defect = Defect::now(Injury::At { target: Target(target.to_owned()), point, nth, pause });
+        defect.check_possible()?;
+        let alias = if target == FTM { NOBODY } else { self.alias_named(target)? };
+        let spec = defect.to_string();
         if let Some(armed) = self.armed.iter().find(|armed| armed.row.spec == spec) {
             return Err(format!("{spec} is armed already ({})", armed.row.id));
         }
         let id = next_defect(&mut self.defects, 'P');
         let armed =
             ArmedPoint { row: ArmedRow { id: id.clone(), spec: spec.clone() }, alias, point, nth, pause };
-        self.tell_members(alias, &armed.order());
+        if alias == NOBODY {
+            self.own.arm(armed.row.clone());
+        } else {
+            self.tell_members(alias, &armed.order());
+        }
         self.armed.push(armed);
         self.emit(What::Armed { id: id.clone(), spec: spec.clone() });
         Ok(format!("{spec} is armed ({id})"))
     }
 
-    fn alias_to_arm(&self, target: &str) -> Result<AliasId, String> {
-        if let Some((id, _)) = self.aliases.iter().find(|(_, info)| info.spec.name == target) {
+    /// The alias of this name.
+    pub(super) fn alias_named(&self, name: &str) -> Result<AliasId, String> {
+        if let Some((id, _)) = self.aliases.iter().find(|(_, info)| info.spec.name == name) {
             return Ok(*id);
         }
         let known: Vec<_> = self.aliases.values().map(|info| info.spec.name.as_str()).collect();
         Err(format!(
-            "defect points are armed for an alias, and {target:?} is none; there are: {}",
+            "defect points and faults of disks are those of an alias, and {name:?} is none; there are: {}",
             known.join(", ")
         ))
     }
 
-    /// Takes a defect back: a point is disarmed, whoever hangs or waits by it goes on.
+    /// Takes a defect back: a point is disarmed, whoever hangs or waits by it goes on, a link or a disk is whole again.
     pub(super) fn take_back(&mut self, id: &str) -> Result<String, String> {
+        if let Some(words) = self.heal_fault(id) {
+            return Ok(words);
+        }
         if let Some(armed) = self.unarm(id) {
             self.emit(What::Disarmed { id: id.to_owned() });
             return Ok(format!("{} is disarmed ({id})", armed.row.spec));
@@ -86,7 +96,7 @@ impl Ftm {
         match seat.map(|seat| self.name(seat)) {
             Some(name) => self.resume(&name),
             None => Err(format!(
-                "nothing is armed and nobody hangs or waits by {id:?}; `palib points --armed` lists what is armed"
+                "nothing is armed or broken and nobody hangs or waits by {id:?}; `palib heal` takes all back there is"
             )),
         }
     }
@@ -189,13 +199,15 @@ impl Ftm {
     /// down. Gives the id of the point it waited at.
     pub(super) fn died_at_point(&mut self, process: ProcessId, seat: Seat) -> Option<String> {
         let waited = self.runs.get_mut(&process).and_then(|run| run.paused.take()).map(|waiting| waiting.id);
-        let file = self.folder.fired(&self.name(seat));
-        let fired = Fired::read(&file);
-        let _ = std::fs::remove_file(file);
+        let fired = self.take_fired(seat);
         let Some(Fired { id, point, at_ns }) = fired.filter(|fired| waited.as_ref() != Some(&fired.id))
         else {
             return waited;
         };
+        if faults::is_fault(&id) {
+            self.disk_struck(process, seat, &id, at_ns);
+            return waited;
+        }
         let armed = self.unarm(&id);
         if armed.as_ref().is_some_and(|armed| armed.pause) {
             // Killed while it waited, before anybody here had looked.
@@ -216,10 +228,19 @@ impl Ftm {
         waited
     }
 
+    /// What a process has told that it passed; nothing is left of it then.
+    pub(super) fn take_fired(&self, seat: Seat) -> Option<Fired> {
+        let file = self.folder.fired(&self.name(seat));
+        let fired = Fired::read(&file);
+        let _ = std::fs::remove_file(file);
+        fired
+    }
+
     /// Takes a point out of those that are armed, here and in all members.
     fn unarm(&mut self, id: &str) -> Option<ArmedPoint> {
         let place = self.armed.iter().position(|armed| armed.row.id == id)?;
         let armed = self.armed.remove(place);
+        self.own.disarm(id);
         self.tell_members(armed.alias, &FromFtm::Disarm { id: id.to_owned() });
         Some(armed)
     }
@@ -236,12 +257,18 @@ impl Ftm {
         self.changed.extend(self.seats.get(&seat).map(|info| info.aliases.clone()).unwrap_or_default());
     }
 
-    fn emit_at(&mut self, at_ns: u64, what: What) {
+    pub(super) fn emit_at(&mut self, at_ns: u64, what: What) {
         self.log.add(Event { seq: 0, at_ns, unix_ms: unix_ms(), process: "ftm".to_owned(), what });
     }
 }
 
 impl ArmedPoint {
+    /// A point of the FTM itself.
+    pub(super) fn of_ftm(row: ArmedRow) -> Option<Self> {
+        let (point, nth) = point_of(&row)?;
+        Some(Self { row, alias: NOBODY, point, nth, pause: false })
+    }
+
     fn order(&self) -> FromFtm {
         FromFtm::Arm {
             id: self.row.id.clone(),

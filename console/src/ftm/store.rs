@@ -1,10 +1,12 @@
 //! What an FTM remembers: `ftm.redb`. Incarnations, numbers that are never given twice, and who runs.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::state::ProcessMark;
@@ -12,6 +14,8 @@ use crate::state::ProcessMark;
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const ALIASES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("aliases");
 const PROCESSES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("processes");
+/// Made when the first fault is: a store may be without it.
+const FAULTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("faults");
 
 /// The version of what is written here; another one is refused.
 const SCHEMA: u64 = 1;
@@ -89,12 +93,23 @@ impl ProcessState {
     }
 }
 
+/// What is remembered of a fault of a link or a disk that lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FaultState {
+    /// What, in the language of defects.
+    pub(crate) spec: String,
+    /// When it is over, in milliseconds of Unix time; none: when it is healed.
+    pub(crate) until_unix_ms: Option<u64>,
+}
+
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remembered {
     pub(crate) numbers: BTreeMap<String, u64>,
     pub(crate) aliases: BTreeMap<String, AliasState>,
     pub(crate) processes: BTreeMap<String, ProcessState>,
+    /// By their ids in the ledger.
+    pub(crate) faults: BTreeMap<String, FaultState>,
 }
 
 impl Remembered {
@@ -111,6 +126,8 @@ pub(crate) enum Write {
     Alias(String, AliasState),
     Process(String, ProcessState),
     Forget(String),
+    Fault(String, FaultState),
+    Healed(String),
 }
 
 /// The open store. Its file lock is what keeps a second FTM away.
@@ -147,7 +164,10 @@ impl Store {
                 numbers.insert(key.value().to_owned(), value.value());
             }
             let records = |table: TableDefinition<'_, &'static str, &'static [u8]>| -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-                let entries = txn.open_table(table)?;
+                let entries = match txn.open_table(table) {
+                    Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                    other => other?,
+                };
                 let entries = entries.iter()?;
                 let mut records = Vec::new();
                 for entry in entries {
@@ -156,10 +176,15 @@ impl Store {
                 }
                 Ok(records)
             };
-            Ok((numbers, records(ALIASES)?, records(PROCESSES)?))
+            Ok((numbers, records(ALIASES)?, records(PROCESSES)?, records(FAULTS)?))
         };
-        let (numbers, aliases, processes) = read().map_err(|error| self.io(&error))?;
-        Ok(Remembered { numbers, aliases: self.decode_all(aliases)?, processes: self.decode_all(processes)? })
+        let (numbers, aliases, processes, faults) = read().map_err(|error| self.io(&error))?;
+        Ok(Remembered {
+            numbers,
+            aliases: self.decode_all(aliases)?,
+            processes: self.decode_all(processes)?,
+            faults: self.decode_all(faults)?,
+        })
     }
 
     /// Makes the writes durable, all in one commit.
@@ -178,6 +203,10 @@ impl Store {
                             drop(processes.insert(name.as_str(), &encode(state)[..])?)
                         }
                         Write::Forget(name) => drop(processes.remove(name.as_str())?),
+                        Write::Fault(id, state) => {
+                            drop(txn.open_table(FAULTS)?.insert(id.as_str(), &encode(state)[..])?)
+                        }
+                        Write::Healed(id) => drop(txn.open_table(FAULTS)?.remove(id.as_str())?),
                     }
                 }
             }
@@ -203,23 +232,26 @@ impl Store {
     }
 }
 
-/// Creating a redb file is not crash-safe, so it is made under another name and then given its own.
+/// Creating a redb file is not crash-safe, so it is made under another name and then given its own: a name that no
+/// other FTM has, which may be doing the same, and never over a file that is there.
 fn create(path: &Path) -> Result<(), String> {
-    let beside = path.with_extension("redb.new");
+    let folder = path.parent().unwrap_or(Path::new("."));
     let make = || -> Result<(), Box<dyn std::error::Error>> {
-        let _ = fs::remove_file(&beside);
-        let db = Database::builder().create(&beside)?;
+        let beside = tempfile::Builder::new().prefix("ftm.redb.new-").tempfile_in(folder)?;
+        let db = Database::builder().create_with_backend(FileBackend::new(beside.reopen()?)?)?;
         let txn = db.begin_write()?;
         txn.open_table(NUMBERS)?.insert("schema", SCHEMA)?;
         txn.open_table(ALIASES)?;
         txn.open_table(PROCESSES)?;
         txn.commit()?;
         drop(db);
-        File::open(&beside)?.sync_all()?;
-        fs::rename(&beside, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
+        beside.as_file().sync_all()?;
+        match beside.persist_noclobber(path) {
+            // The other one was faster, and has made the same.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+            named => drop(named?),
         }
+        File::open(folder)?.sync_all()?;
         Ok(())
     };
     make().map_err(|error| error.to_string())
@@ -253,12 +285,16 @@ mod tests {
         let process = ProcessState { process_id: 7, ports: vec![(3, 12)], ..ProcessState::default() };
         let store = Store::open(&path).unwrap();
         assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+        let fault = FaultState { spec: "cut counter-1 ftm".into(), until_unix_ms: Some(5) };
         let writes = [
             Write::Number("starts", 2),
             Write::Alias("counter".into(), alias.clone()),
             Write::Process("counter-1".into(), process.clone()),
             Write::Process("counter-2".into(), process.clone()),
             Write::Forget("counter-2".into()),
+            Write::Fault("L1".into(), fault.clone()),
+            Write::Fault("L2".into(), fault.clone()),
+            Write::Healed("L1".into()),
         ];
         store.commit(&writes).unwrap();
         drop(store);
@@ -266,6 +302,24 @@ mod tests {
         assert_eq!(remembered.number("starts"), 2);
         assert_eq!(remembered.aliases["counter"], alias);
         assert_eq!(remembered.processes, BTreeMap::from([("counter-1".to_owned(), process)]));
+        assert_eq!(remembered.faults, BTreeMap::from([("L2".to_owned(), fault)]));
+    }
+
+    #[test]
+    fn of_several_that_begin_at_once_one_has_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ftm.redb");
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let begun: Vec<_> = (0..4).map(|_| scope.spawn(|| Store::open(&path))).collect();
+            begun.into_iter().map(|opened| opened.join().unwrap()).collect()
+        });
+        let (have, others): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
+        assert_eq!(have.len(), 1);
+        for other in others {
+            assert!(matches!(other, Err(StoreError::InUse(_))), "{:?}", other.err());
+        }
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "something was left beside it");
     }
 
     #[test]

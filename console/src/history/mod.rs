@@ -54,6 +54,9 @@ pub struct Line {
     pub return_ns: Option<u64>,
     /// How it ended.
     pub status: Status,
+    /// The how manieth request of all it was, where the service says so in its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// The alias that was called; histories of one service may leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

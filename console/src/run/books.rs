@@ -189,7 +189,7 @@ kind = "counter"
         let (tell, told) = channel();
         let sink = Arc::new(Tell(Mutex::new(tell)));
         raise_fence(&state.areas(), alias, Incarnation(1)).expect("a fence");
-        let area = open_area(&state.areas(), alias, AliasId(1), Incarnation(1), sink).expect("an area");
+        let area = open_area(&state.areas(), alias, AliasId(1), Incarnation(1), sink, None).expect("an area");
         let put = move |app: &mut dyn AppWrite| {
             for (key, value) in entries {
                 app.put(key.as_bytes(), postcard::to_stdvec(value).expect("a number").into());

@@ -8,11 +8,9 @@ use rand::Rng;
 use crate::defect::Injury;
 
 /// What the FTM is asked, for an injury that happens at once.
-///
-/// # Errors
-/// If this version can't do it.
-pub fn request(injury: &Injury) -> Result<OperatorRequest, String> {
-    Ok(match injury {
+#[must_use]
+pub fn request(injury: &Injury) -> OperatorRequest {
+    match injury {
         Injury::Kill(target) => OperatorRequest::Kill { process: target.0.clone() },
         Injury::Exit(target) => OperatorRequest::Exit { process: target.0.clone() },
         Injury::Hang { target, span } => OperatorRequest::Hang {
@@ -25,10 +23,8 @@ pub fn request(injury: &Injury) -> Result<OperatorRequest, String> {
             nth: *nth,
             pause: *pause,
         },
-        Injury::Link { .. } | Injury::Disk { .. } => {
-            return Err(format!("not in this version: {injury}; it has kill, hang, exit, pause"));
-        }
-    })
+        Injury::Link { .. } | Injury::Disk { .. } => OperatorRequest::Fault { spec: injury.to_string() },
+    }
 }
 
 /// A pause between two, by chance.

@@ -1,8 +1,10 @@
 //! Headless runs: spawn, load, injure, verify, sum up.
 
+mod aftermath;
 mod books;
 pub mod inject;
 mod keep;
+mod kinds;
 mod load;
 pub mod one_call;
 mod orders;
@@ -23,9 +25,12 @@ use crate::history::HistoryError;
 use crate::keeper::ClusterError;
 use crate::operator::OperatorError;
 
+pub use aftermath::CALLS_AFTER;
+pub use kinds::StormKind;
 pub use stage::Stage;
 pub use summary::{Calls, DefectDone, Latency, Summary, Takeover, Transactions};
 
+use aftermath::{Aftermath, Seen};
 use keep::Folder;
 use load::Load;
 use schedule::Schedule;
@@ -52,6 +57,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Strikes a second.
     pub storm: Option<f64>,
+    /// What the storm is made of.
+    pub storm_kinds: Vec<StormKind>,
     /// Defects besides the storm.
     pub defects: Vec<Defect>,
     /// Where everything that came of it is kept; none: nowhere, unless it was not clean.
@@ -67,6 +74,9 @@ pub enum Length {
     For(Duration),
     /// Until so many calls are acknowledged.
     Calls(u64),
+    /// Until all defects have happened, everybody is in place again, and so many calls more are acknowledged; or until it
+    /// is clear that some won't happen.
+    Done(u64),
 }
 
 /// Why there is no verdict at all.
@@ -199,7 +209,7 @@ async fn injure_and_settle(
     options: &RunOptions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Settled, RunError> {
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered::of(&stage.world);
     let mut redundant = verify::Redundant::default();
     let load = Load::start(stage.client(), options).await?;
     let began = Instant::now();
@@ -230,8 +240,10 @@ async fn injure(
     tell: &mut dyn FnMut(&str),
 ) -> Result<(), RunError> {
     let suspect_after = options.file.settings.suspect_after;
-    let mut storm = options.storm.map(|rate| Storm::new(options.seed, rate, suspect_after, began));
+    let storm = |rate| Storm::new(options.seed, rate, &options.storm_kinds, suspect_after, began);
+    let mut storm = options.storm.map(storm);
     let mut schedule = Schedule::new(&options.defects, options.seed, began);
+    let mut aftermath = Aftermath::new(options.defects.len(), began);
     let mut progress = tokio::time::interval(PROGRESS_EVERY);
     progress.tick().await;
     loop {
@@ -239,12 +251,18 @@ async fn injure(
         let over = match options.length {
             Length::For(span) => now >= began + span,
             Length::Calls(wanted) => stage.world.verdict().acked >= wanted,
+            Length::Done(calls) => {
+                let whole = stage::ready(&stage.world, &options.file);
+                let acked = stage.world.verdict().acked;
+                aftermath.is_over(Seen { now, acked, happened: gathered.defects.len(), whole }, calls)
+            }
         };
         if over {
             return Ok(());
         }
         let storming = storm.as_mut().and_then(|storm| storm.strike(&stage.world, now));
         for injury in storming.into_iter().chain(schedule.due(now)) {
+            aftermath.struck(now, stage.world.verdict().acked);
             schedule::inject(stage.client(), &injury);
         }
         let mut wake = now + Duration::from_millis(50);

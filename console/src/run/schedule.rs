@@ -58,17 +58,12 @@ impl Schedule {
 
 /// Asks the FTM for an injury without waiting: the FTM itself may be the one that is dying.
 pub(super) fn inject(client: &OperatorClient, injury: &Injury) {
-    match request(injury) {
-        Ok(request) => {
-            let (client, injury) = (client.clone(), injury.clone());
-            tokio::spawn(async move {
-                if let Err(refused) = client.request(request).await {
-                    tracing::info!("{injury}: {refused}");
-                }
-            });
+    let (client, injury) = (client.clone(), injury.clone());
+    tokio::spawn(async move {
+        if let Err(refused) = client.request(request(&injury)).await {
+            tracing::info!("{injury}: {refused}");
         }
-        Err(impossible) => tracing::warn!("{impossible}"),
-    }
+    });
 }
 
 #[cfg(test)]

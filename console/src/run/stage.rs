@@ -109,14 +109,16 @@ impl Stage {
         tokio::time::timeout(span, watch).await.unwrap_or(Ok(()))
     }
 
-    /// Takes everything back that can be: what is armed is disarmed, what is stopped or waits goes on.
+    /// Takes everything back that can be: what is armed is disarmed, what is stopped or waits goes on, links and disks are
+    /// whole again.
     ///
     /// # Errors
     /// If the FTM does not answer.
     pub async fn heal(&self) -> Result<(), RunError> {
-        if let OperatorAnswer::Armed(rows) = self.client().request(OperatorRequest::Armed).await? {
+        for lasting in [OperatorRequest::Armed, OperatorRequest::Faults] {
+            let OperatorAnswer::Armed(rows) = self.client().request(lasting).await? else { continue };
             for row in rows {
-                // It may have fired just now, which as good as disarms it.
+                // It may have fired just now, or its span is over, which is as good.
                 let _ = self.client().request(OperatorRequest::Disarm { id: row.id }).await;
             }
         }
@@ -152,7 +154,7 @@ impl Stage {
 }
 
 /// Whether each alias has all its members, one of them in service.
-fn ready(world: &World, file: &ClusterFile) -> bool {
+pub(super) fn ready(world: &World, file: &ClusterFile) -> bool {
     file.aliases.iter().all(|alias| {
         let live = |state| matches!(state, MemberState::InService | MemberState::Backup);
         world.aliases.get(&alias.name).is_some_and(|row| {

@@ -1,4 +1,5 @@
-//! Storms: kills and hangs by seed, of clients and servers, members in service and backups.
+//! Storms: defects by seed, of clients and servers, members in service and backups, and of what lies between and below
+//! them.
 //!
 //! A storm never takes the last member that could go on: an alias with nobody left would prove nothing about
 //! takeovers. It does like to hit who has just taken over, because that is where mistakes hide.
@@ -11,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::inject::between;
+use super::kinds::StormKind;
 use crate::defect::{Injury, Target};
 use crate::world::World;
 
@@ -21,8 +23,12 @@ const FOLLOWED_OF_TEN: u32 = 3;
 /// If that was not possible within this time it is let be.
 const FOLLOW_WITHIN: Duration = Duration::from_secs(2);
 
+/// The name of the FTM: links lead there, too.
+const FTM: &str = "ftm";
+
 /// A storm.
 pub(super) struct Storm {
+    kinds: Vec<StormKind>,
     random: StdRng,
     rate: f64,
     suspect_after: Duration,
@@ -35,12 +41,18 @@ pub(super) struct Storm {
 }
 
 impl Storm {
-    /// A storm of so many strikes a second.
+    /// A storm of so many strikes a second, of these kinds.
     #[must_use]
-    pub(super) fn new(seed: u64, rate: f64, suspect_after: Duration, now: Instant) -> Self {
-        let random = StdRng::seed_from_u64(seed);
+    pub(super) fn new(
+        seed: u64,
+        rate: f64,
+        kinds: &[StormKind],
+        suspect_after: Duration,
+        now: Instant,
+    ) -> Self {
+        let (random, kinds) = (StdRng::seed_from_u64(seed), kinds.to_vec());
         let mut storm =
-            Self { random, rate, suspect_after, next: now, struck: BTreeMap::new(), follow: None };
+            Self { kinds, random, rate, suspect_after, next: now, struck: BTreeMap::new(), follow: None };
         storm.next = now + storm.pause();
         storm
     }
@@ -79,8 +91,43 @@ impl Storm {
             at = at.saturating_sub(weight(victim));
             hit
         })?;
-        let killed = self.random.random_range(0..10) < 6;
-        Some(if killed { self.kill(victim, now) } else { self.hang(victim, now) })
+        match StormKind::choose(&self.kinds, &mut self.random) {
+            StormKind::Kill => Some(self.kill(victim, now)),
+            StormKind::Hang => Some(self.hang(victim, now)),
+            StormKind::Disk => self.break_disk(victim, now),
+            of_link => self.break_link(of_link, victim, world, now),
+        }
+    }
+
+    /// A fault of the disk of an alias that has somebody in service. It takes at most that one member away, or nobody can
+    /// serve until the disk is well.
+    fn break_disk(&mut self, victim: Victim, now: Instant) -> Option<Injury> {
+        let injury = StormKind::of_disk(&victim.in_service?, &mut self.random);
+        self.struck.insert(victim.process, now + NEWS_TAKES);
+        Some(injury)
+    }
+
+    /// A fault of the link between a victim and somebody else, or the FTM.
+    fn break_link(&mut self, kind: StormKind, victim: Victim, world: &World, now: Instant) -> Option<Injury> {
+        let members = world.aliases.values().flat_map(|row| &row.members);
+        let live =
+            members.filter(|member| matches!(member.state, MemberState::InService | MemberState::Backup));
+        let mut others: Vec<&str> = live.map(|member| member.process.as_str()).collect();
+        others.push(FTM);
+        others.retain(|other| *other != victim.process);
+        others.sort_unstable();
+        others.dedup();
+        let other = others[self.random.random_range(0..others.len())];
+        let (from, to) = match self.random.random() {
+            true => (victim.process.as_str(), other),
+            false => (other, victim.process.as_str()),
+        };
+        let injury = kind.of_link(from, to, self.suspect_after * 3, &mut self.random)?;
+        if let (FTM, Injury::Link { span: Some(span), .. }) = (other, &injury) {
+            // The FTM may take it for one that hangs.
+            self.struck.insert(victim.process.clone(), now + *span + NEWS_TAKES);
+        }
+        Some(injury)
     }
 
     fn kill(&mut self, victim: Victim, now: Instant) -> Injury {
@@ -149,6 +196,7 @@ mod tests {
     use palib::control::MemberRow;
 
     use super::*;
+    use crate::defect::Defect;
 
     fn member(process: &str, state: MemberState) -> MemberRow {
         MemberRow {
@@ -182,8 +230,12 @@ mod tests {
     }
 
     fn strikes(world: &World, count: usize) -> Vec<Injury> {
+        strikes_of(&StormKind::USUAL, world, count)
+    }
+
+    fn strikes_of(kinds: &[StormKind], world: &World, count: usize) -> Vec<Injury> {
         let mut now = Instant::now();
-        let mut storm = Storm::new(7, 2.0, Duration::from_millis(600), now);
+        let mut storm = Storm::new(7, 2.0, kinds, Duration::from_millis(600), now);
         let mut found = Vec::new();
         for _ in 0..100_000 {
             now += Duration::from_millis(10);
@@ -231,5 +283,25 @@ mod tests {
         let (short, long): (Vec<_>, Vec<_>) = spans.partition(|span| *span < suspicion);
         assert!(short.len() > 20 && long.len() > 20);
         assert!(found.iter().filter(|injury| matches!(injury, Injury::Kill(_))).count() > 80);
+    }
+
+    #[test]
+    fn a_storm_of_links_and_disks_heals_what_it_breaks_and_can_be_done() {
+        let two = [("a-1", MemberState::InService), ("a-2", MemberState::Backup)];
+        let world = world(&[("a", &two), ("b", &[("b-1", MemberState::InService)])]);
+        use StormKind::{Cut, Delay, Disk, Drop, Duplicate, OneWay, Reorder};
+        let found = strikes_of(&[Cut, OneWay, Drop, Delay, Duplicate, Reorder, Disk], &world, 300);
+        assert_eq!(found.len(), 300);
+        let mut specs: Vec<String> = found.iter().map(ToString::to_string).collect();
+        for (injury, spec) in found.into_iter().zip(&specs) {
+            let defect: Defect = spec.parse().expect(spec);
+            assert_eq!(defect, Defect::now(injury));
+            assert_eq!(defect.check_possible(), Ok(()), "{spec}");
+            let strikes_once = spec.ends_with("torn") || spec.ends_with("fsync-error");
+            assert!(strikes_once || spec.contains(" for "), "{spec}");
+            assert!(!spec.contains("b-1") || spec.contains("a-"), "b-1 alone is spared: {spec}");
+        }
+        specs.retain(|spec| spec.contains("ftm"));
+        assert!(specs.len() > 20, "the links to the FTM are among them");
     }
 }

@@ -130,11 +130,16 @@ impl Latency {
     }
 }
 
+/// The cause of a takeover whose beginning nobody was told, because the FTM died of it.
+const UNTOLD: &str = "untold";
+
 /// Gathers takeovers and defects from the events, however many there are.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     takeovers: BTreeMap<(String, u64), Takeover>,
     order: Vec<(String, u64)>,
+    /// The highest incarnation that was in service, by alias.
+    served: BTreeMap<String, u64>,
     /// What is armed, in the language of defects, by its id: it is no defect before it fires.
     armed: BTreeMap<String, String>,
     /// What was disarmed before it fired.
@@ -144,24 +149,32 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    /// Nothing yet, in a cluster that is as the world knows it.
+    pub(super) fn of(world: &World) -> Self {
+        let served = world.aliases.values().filter(|row| row.in_service().is_some());
+        let served = served.map(|row| (row.alias.clone(), row.incarnation)).collect();
+        Self { served, ..Self::default() }
+    }
+
     /// Takes events in.
     pub(super) fn take(&mut self, events: &[Event], began_unix_ms: u64) {
         for event in events {
             match &event.what {
                 What::TakeoverStarted { alias, incarnation, cause, .. } if cause != "first start" => {
-                    let key = (alias.clone(), *incarnation);
-                    let timing = TakeoverTiming::default();
-                    let (alias, cause) = (alias.clone(), cause.clone());
-                    let takeover = Takeover { alias, cause, incarnation: *incarnation, timing };
-                    if self.takeovers.insert(key.clone(), takeover).is_none() {
-                        self.order.push(key);
-                    }
+                    self.begin(alias, *incarnation, cause);
                 }
-                What::InService { alias, incarnation, timing, .. }
-                | What::FirstReply { alias, incarnation, timing } => {
-                    if let Some(takeover) = self.takeovers.get_mut(&(alias.clone(), *incarnation)) {
-                        merge(&mut takeover.timing, timing);
+                What::InService { alias, incarnation, timing, .. } => {
+                    let before = self.served.insert(alias.clone(), *incarnation);
+                    // An FTM that dies takes along what it had not told yet.
+                    if before.is_some_and(|before| before < *incarnation)
+                        && !self.takeovers.contains_key(&(alias.clone(), *incarnation))
+                    {
+                        self.begin(alias, *incarnation, UNTOLD);
                     }
+                    self.time(alias, *incarnation, timing);
+                }
+                What::FirstReply { alias, incarnation, timing } => {
+                    self.time(alias, *incarnation, timing);
                 }
                 What::Armed { id, spec } => drop(self.armed.insert(id.clone(), spec.clone())),
                 What::Disarmed { id } => self.disarmed.extend(self.armed.remove(id)),
@@ -177,8 +190,27 @@ impl Gathered {
         }
     }
 
+    fn begin(&mut self, alias: &str, incarnation: u64, cause: &str) {
+        let key = (alias.to_owned(), incarnation);
+        let timing = TakeoverTiming::default();
+        let takeover = Takeover { alias: alias.to_owned(), cause: cause.to_owned(), incarnation, timing };
+        if self.takeovers.insert(key.clone(), takeover).is_none() {
+            self.order.push(key);
+        }
+    }
+
+    fn time(&mut self, alias: &str, incarnation: u64, timing: &TakeoverTiming) {
+        if let Some(takeover) = self.takeovers.get_mut(&(alias.to_owned(), incarnation)) {
+            merge(&mut takeover.timing, timing);
+        }
+    }
+
     fn push_defect(&mut self, id: &str, spec: &str, at_ms: u64) {
         self.armed.remove(id);
+        // An FTM that is not sure whether the last one has told of it tells it again.
+        if self.defects.iter().any(|done| done.id == id && done.spec == spec) {
+            return;
+        }
         self.defects.push(DefectDone { id: id.to_owned(), spec: spec.to_owned(), at_ms });
     }
 
@@ -260,7 +292,7 @@ impl Summary {
                 count(self.undone)
             ));
         }
-        for cause in ["killed", "hung", "exited"] {
+        for cause in ["killed", "hung", "exited", UNTOLD] {
             let of = self.takeovers.iter().filter(|takeover| takeover.cause == cause);
             let blackouts: Vec<u64> = of.filter_map(|takeover| takeover.timing.blackout_us).collect();
             if !blackouts.is_empty() {
@@ -319,6 +351,18 @@ mod tests {
         assert_eq!(takeovers.len(), 1);
         assert_eq!((takeovers[0].timing.open_us, takeovers[0].timing.blackout_us), (Some(3), Some(9)));
         assert_eq!(gathered.defects[0].at_ms, 4);
+    }
+
+    #[test]
+    fn a_takeover_whose_ftm_died_of_it_is_counted_once() {
+        let in_service = |incarnation| {
+            let (alias, member) = ("a".to_owned(), "a-2".to_owned());
+            event(1, What::InService { alias, incarnation, member, timing: TakeoverTiming::default() })
+        };
+        let mut gathered = Gathered::default();
+        gathered.take(&[in_service(1), in_service(1), in_service(2), in_service(2)], 0);
+        let found: Vec<_> = gathered.takeovers().into_iter().map(|it| (it.incarnation, it.cause)).collect();
+        assert_eq!(found, [(2, UNTOLD.to_owned())]);
     }
 
     #[test]

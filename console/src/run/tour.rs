@@ -192,10 +192,7 @@ pub(crate) async fn perform(stage: &mut Stage, action: &Action) -> Result<Result
             if let Some(after) = defect.when.after {
                 stage.watch_for(after).await?;
             }
-            match inject::request(&defect.injury) {
-                Ok(request) => request,
-                Err(impossible) => return Ok(Err(impossible)),
-            }
+            inject::request(&defect.injury)
         }
         Action::Resume(process) => OperatorRequest::Resume { process: process.clone() },
         Action::Restart(process) => OperatorRequest::Restart { process: process.clone() },

@@ -68,12 +68,7 @@ impl StateFolder {
             self.files(),
             self.history(),
         ] {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)
-                .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)))
-                .map_err(|source| StateError::Io { path: folder, source })?;
+            make_folder(&folder).map_err(|source| StateError::Io { path: folder, source })?;
         }
         Ok(())
     }
@@ -166,6 +161,12 @@ impl StateFolder {
     #[must_use]
     pub fn fired(&self, process: &str) -> PathBuf {
         self.tickets().join(format!("{process}.fired"))
+    }
+
+    /// Where the FTM keeps which of its own defect points are armed.
+    #[must_use]
+    pub fn armed_in_ftm(&self) -> PathBuf {
+        self.tickets().join("ftm.armed")
     }
 
     /// The folder of stable areas.
@@ -341,6 +342,20 @@ impl ProcessMark {
     pub fn write(&self, file: &Path) -> Result<(), StateError> {
         write_whole(file, format!("{} {}\n", self.pid, self.start_time).as_bytes())
     }
+}
+
+/// Makes a folder and those above it, closed to other users. Their names are durable when this returns: what must
+/// outlive a loss of power lies below them.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let is_new = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+    let new: Vec<&Path> = folder.ancestors().take_while(is_new).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for made in new {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        fs::File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Writes a file so that a reader sees the old content or the new one, never a part; only the user may read it.

@@ -116,8 +116,7 @@ pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
 /// The orders that an action of a tour stands for.
 fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
     let requests = match action {
-        // A cluster file with a defect that can't be done is refused when it is read.
-        Action::Defect(defect) => inject::request(&defect.injury).into_iter().collect(),
+        Action::Defect(defect) => vec![inject::request(&defect.injury)],
         Action::Resume(name) => vec![OperatorRequest::Resume { process: name.clone() }],
         Action::Restart(name) => vec![OperatorRequest::Restart { process: name.clone() }],
         Action::AddBackup(alias) => vec![OperatorRequest::AddBackup { alias: alias.clone() }],

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::request::Request;
+use super::request::{Answer, Request};
 use crate::NodeError;
 
 /// A file of lines.
@@ -26,7 +26,7 @@ pub(super) struct Entry<'a> {
     pub(super) body: &'a str,
     pub(super) invoke_ns: u64,
     /// When it ended and how; none: nobody knows.
-    pub(super) ended: Option<(u64, Result<Value, String>)>,
+    pub(super) ended: Option<(u64, Result<Answer, String>)>,
 }
 
 impl History {
@@ -57,14 +57,18 @@ impl History {
             None => ("call", None, json!(entry.body)),
         };
         let (status, result, return_ns) = match &entry.ended {
-            Some((at, Ok(result))) => ("ok", result.clone(), Some(at)),
+            Some((at, Ok(answer))) => ("ok", answer.result.clone(), Some(at)),
             Some((at, Err(text))) => ("fail", json!(text), Some(at)),
             None => ("info", Value::Null, None),
         };
-        json!({
+        let mut line = json!({
             "process": self.process, "target": entry.target, "op": op, "key": key, "arg": arg, "result": result,
             "id": entry.id, "invoke_ns": entry.invoke_ns, "return_ns": return_ns, "status": status,
-        })
+        });
+        if let Some((_, Ok(Answer { number: Some(number), .. }))) = &entry.ended {
+            line["number"] = json!(number);
+        }
+        line
     }
 }
 
@@ -84,7 +88,7 @@ mod tests {
     use super::*;
 
     fn entry(id: &str) -> Entry<'_> {
-        let ended = Some((20, Ok(json!(7))));
+        let ended = Some((20, Ok(Answer { result: json!(7), number: Some(3) })));
         Entry { id, target: "counter", body: "inc k1 5", invoke_ns: 10, ended }
     }
 
@@ -96,7 +100,7 @@ mod tests {
         let line: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({
             "process": "caller-1", "target": "counter", "op": "inc", "key": "k1", "arg": 5, "result": 7,
-            "id": "caller/i1/4", "invoke_ns": 10, "return_ns": 20, "status": "ok",
+            "id": "caller/i1/4", "invoke_ns": 10, "return_ns": 20, "status": "ok", "number": 3,
         });
         assert_eq!(line, expected);
     }

@@ -19,6 +19,15 @@ pub(super) enum Service {
     Orders,
 }
 
+/// What a stock service answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// `result` of the history.
+    pub(super) result: Value,
+    /// The how manieth request it was, where the service says so.
+    pub(super) number: Option<u64>,
+}
+
 /// A request to one of the stock services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
@@ -127,11 +136,17 @@ impl Request {
             }
         }
     }
+}
 
-    /// `result` of the history: numbers, booleans and balances are what they look like, all else is text.
-    pub(super) fn result(reply: &Reply) -> Value {
+impl Answer {
+    /// Reads an answer: numbers, booleans and balances are what they look like, all else is text.
+    pub(super) fn of(reply: &Reply) -> Self {
         let text = String::from_utf8_lossy(reply.bytes());
-        serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()))
+        let numbered =
+            text.rsplit_once(" #").and_then(|(result, number)| Some((result, number.parse().ok()?)));
+        let (result, number) = numbered.map_or((&*text, None), |(result, number)| (result, Some(number)));
+        let result = serde_json::from_str(result).unwrap_or_else(|_| Value::String(result.to_owned()));
+        Self { result, number }
     }
 }
 
@@ -161,9 +176,15 @@ mod tests {
 
     #[test]
     fn replies_are_written_as_what_they_are() {
-        assert_eq!(Request::result(&Reply::from("12")), json!(12));
-        assert_eq!(Request::result(&Reply::from("true")), json!(true));
-        assert_eq!(Request::result(&Reply::from("{\"a0\":5}")), json!({ "a0": 5 }));
-        assert_eq!(Request::result(&Reply::from("hello")), json!("hello"));
+        let read = |text: &str| {
+            let Answer { result, number } = Answer::of(&Reply::from(text.to_owned()));
+            (result, number)
+        };
+        assert_eq!(read("12"), (json!(12), None));
+        assert_eq!(read("true"), (json!(true), None));
+        assert_eq!(read("true #17"), (json!(true), Some(17)));
+        assert_eq!(read("{\"a0\":5} #3"), (json!({ "a0": 5 }), Some(3)));
+        assert_eq!(read("hello"), (json!("hello"), None));
+        assert_eq!(read("hello #you"), (json!("hello #you"), None));
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::counts::{Count, Counts, Names};
 use super::history::{Entry, History};
 use super::load::{Load, Plan};
-use super::request::{Request, Service};
+use super::request::{Answer, Request, Service};
 use crate::NodeError;
 
 /// Where the order for load is kept.
@@ -171,7 +171,7 @@ impl Caller {
 
     /// Writes the outcome down, and only then lets go of the call.
     async fn finish(&self, target: &str, body: &str, done: Done) {
-        let result = done.result().map(|reply| Request::result(&reply));
+        let result = done.result().map(|reply| Answer::of(&reply));
         let count = if result.is_ok() { Count::Acked } else { Count::Failed };
         let ended = Some((done.returned_ns(), result));
         self.write(&Entry { id: &done.id_text(), target, body, invoke_ns: done.invoked_ns(), ended });

@@ -137,7 +137,7 @@ impl Service for Files {
     }
 
     fn registered(&self, area: &mut AreaTxn<'_>, source: &str) -> Result<()> {
-        add_effect(area, effects_key_of(source))
+        add_effect(area, effects_key_of(source)).map(drop)
     }
 
     fn promoted(&self, area: &Area) -> Result<()> {

@@ -316,7 +316,8 @@ fn respawn_delay(failures: u32) -> u64 {
     }
 }
 
-/// How long a failed promotion waits for its next round.
+/// How long a failed promotion waits for its next round. What failed may be mended at any time, such as a disk that was
+/// full, and nobody tells: a round every few seconds costs little and finds out.
 fn retry_delay(retries: u32) -> u64 {
-    ((1_000 * MS) << retries.min(8)).min(60_000 * MS)
+    ((1_000 * MS) << retries.min(8)).min(5_000 * MS)
 }

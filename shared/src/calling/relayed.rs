@@ -14,6 +14,7 @@ use palib_core::resend::{Input, Pending, Rejection};
 use parking_lot::MutexGuard;
 
 use super::{CallSide, State};
+use crate::defect::Point;
 use crate::serving::Serving;
 
 /// What a caller has to do with relays.
@@ -99,7 +100,7 @@ impl CallSide {
     pub(crate) fn begin(&self) {
         let mut state = self.state.lock();
         for (port, message) in state.relayed.before.take().into_iter().flatten() {
-            if !self.shared.send(port, message) {
+            if !self.passing(message, |message| self.shared.send(port, message)) {
                 self.feed(&mut state, Input::PortGone { port });
             }
         }
@@ -110,9 +111,23 @@ impl CallSide {
     pub(super) fn send(&self, state: &mut State, port: PortId, message: Message<Bytes>) {
         if let Some(before) = &mut state.relayed.before {
             before.push((port, message));
-        } else if !self.send_now(state, port, message) {
+        } else if !self.passing(message, |message| self.send_now(state, port, message)) {
             state.todo.push_back(Input::PortGone { port });
         }
+    }
+
+    /// Sends a message with its defect points around it.
+    #[inline]
+    fn passing(&self, message: Message<Bytes>, send: impl FnOnce(Message<Bytes>) -> bool) -> bool {
+        let (before, after) = match &message {
+            Message::Cancel(_) => (Point::BeforeSendCancel, Point::AfterSendCancel),
+            Message::Mark { .. } => (Point::BeforeSendMark, Point::AfterSendMark),
+            _ => (Point::BeforeSend, Point::AfterSend),
+        };
+        self.pass(before);
+        let sent = send(message);
+        self.pass(after);
+        sent
     }
 
     /// Tells a mark that no request tells.

@@ -8,6 +8,7 @@ use super::{
     AreaSummary, BrowseRow, Event, InDoubtDecision, NodeStats, Page, Policy, Relays, TableChange, TableRow,
     TakeoverTiming,
 };
+use crate::defect::Faults;
 
 /// From a process to the FTM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub enum FromFtm {
         /// Its id in the ledger.
         id: String,
     },
+    /// The faults of links and disks that the process enforces from now on; those not named are healed. Said at joining,
+    /// and whenever they change.
+    Faults(Faults),
     /// End yourself in good order.
     Exit {
         /// Why.

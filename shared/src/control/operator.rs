@@ -81,7 +81,16 @@ pub enum OperatorRequest {
         /// Whether to stop and wait there, instead of dying.
         pause: bool,
     },
-    /// Take a defect back by its id in the ledger: a point is disarmed, a process that hangs or waits goes on.
+    /// Make a fault of a link or of a disk, which lasts until its span is over or it is taken back. A restarted FTM
+    /// goes on with it.
+    Fault {
+        /// What, in the language of defects, such as `cut counter-1 ftm` or `disk counter full for 2s`.
+        spec: String,
+    },
+    /// The faults of links and disks that last.
+    Faults,
+    /// Take a defect back by its id in the ledger: a point is disarmed, a process that hangs or waits goes on, a link or
+    /// a disk is whole again.
     Disarm {
         /// Its id, such as `P1`.
         id: String,
@@ -140,7 +149,7 @@ pub enum OperatorAnswer {
     Aliases(Vec<AliasRow>),
     /// To [`OperatorRequest::Processes`].
     Processes(Vec<ProcessRow>),
-    /// To [`OperatorRequest::Armed`], oldest first.
+    /// To [`OperatorRequest::Armed`] and [`OperatorRequest::Faults`], oldest first.
     Armed(Vec<ArmedRow>),
     /// To [`OperatorRequest::Query`] and [`OperatorRequest::QueryProcess`].
     Query(Answer),
@@ -155,7 +164,7 @@ pub enum OperatorAnswer {
     },
 }
 
-/// A defect point that is armed.
+/// A defect point that is armed, or a fault that lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmedRow {
     /// Its id in the ledger, such as `P1`.

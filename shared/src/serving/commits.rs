@@ -116,7 +116,9 @@ impl<S: Service> ServeSide<S> {
             Token::CallOn(_) => (Point::BeforeJournal, Point::AfterJournal),
             Token::Course(_) => (Point::BeforeCourse, Point::AfterCourse),
             Token::Cancelled(_) => (Point::BeforeTombstone, Point::AfterTombstone),
-            Token::Undoing(_) | Token::Closed { .. } | Token::Outbox(_) | Token::Other(_) => return,
+            Token::Undoing(_) => (Point::BeforeUndoing, Point::AfterUndoing),
+            Token::Closed { .. } => (Point::BeforeClose, Point::AfterClose),
+            Token::Outbox(_) | Token::Other(_) => return,
         };
         self.pass(match side {
             Side::Before => before,

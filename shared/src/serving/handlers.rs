@@ -38,11 +38,13 @@ impl<S: Service> ServeSide<S> {
         let (me, run) = (self.me(), state.runs.begin(id));
         self.runtime.spawn(async move {
             let call = Call { root: Branch::root(me.clone(), run), body: request };
+            me.pass(Point::BeforeHandler);
             let ended = AssertUnwindSafe(me.service.redundant(index, arg, call)).catch_unwind().await;
             let outcome = match ended {
                 Ok(result) => outcome_of(result),
                 Err(panic) => Outcome::Failed(panic_text(panic.as_ref())),
             };
+            me.pass(Point::AfterHandler);
             let mut state = me.state.lock();
             state.runs.end(run);
             me.feed(&mut state, Input::HandlerAnswered { id, outcome });
@@ -54,6 +56,7 @@ impl<S: Service> ServeSide<S> {
         self.runtime.spawn(async move {
             let id_text = me.shared.directory.id_text(id);
             let call = InDoubt { id_text: id_text.clone(), body: request };
+            me.pass(Point::BeforeAsk);
             let recovery = AssertUnwindSafe(me.service.recover(call, me.area.clone())).catch_unwind().await;
             let recovery = recovery.unwrap_or(crate::Recovery::Unknown);
             let how = match &recovery {
@@ -65,6 +68,7 @@ impl<S: Service> ServeSide<S> {
                 let alias = me.alias_name.clone();
                 me.shared.trace.push(What::Resolved { call: id_text, alias, how: how.to_owned() });
             }
+            me.pass(Point::AfterAsk);
             me.feed(&mut me.state.lock(), Input::Recovered { id, recovery: recovery.into() });
         });
     }

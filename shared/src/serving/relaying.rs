@@ -61,7 +61,9 @@ impl<S: Service> ServeSide<S> {
             }
             Effect::AnswerCancel { asker, id, end } => {
                 if let Some(link) = state.links.get(&asker.0) {
+                    self.pass(Point::BeforeConfirm);
                     let _ = link.send_message(&Message::CancelEnded { id, end });
+                    self.pass(Point::AfterConfirm);
                 }
                 return;
             }
@@ -108,6 +110,7 @@ impl<S: Service> ServeSide<S> {
             };
             let asked = AssertUnwindSafe(me.service.substitute(call)).catch_unwind().await;
             let by = asked.unwrap_or(None).and_then(|by| me.designated(by));
+            me.pass(Point::AfterDesignation);
             me.feed(&mut me.state.lock(), Input::Substituted { id, position, by });
         });
     }

@@ -17,6 +17,7 @@ use palib_core::resend::Pending;
 use palib_core::server::OnFailure;
 
 pub use fence::{Fence, fence_path, raise_fence};
+pub use redb::DiskSeam;
 pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
 
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
@@ -362,7 +363,7 @@ pub enum AreaError {
 pub type SharedArea = Arc<dyn StableArea>;
 
 /// Opens the area of an alias in the store this cluster uses: redb, on one machine. What else a store may need is
-/// decided here, so that nothing above knows which one it is.
+/// decided here, so that nothing above knows which one it is. Faults of the disk come in at `seam`, if they are wanted.
 ///
 /// # Errors
 /// If a higher incarnation has begun, another process holds the area, or it can't be read.
@@ -372,9 +373,10 @@ pub fn open_area(
     alias_id: AliasId,
     incarnation: Incarnation,
     sink: Arc<dyn Sink>,
+    seam: Option<Arc<dyn DiskSeam>>,
 ) -> Result<SharedArea, AreaError> {
     let (folder, alias) = (folder.to_owned(), alias.to_owned());
-    let options = redb::RedbOptions { folder, alias, alias_id, incarnation, sink, seam: None };
+    let options = redb::RedbOptions { folder, alias, alias_id, incarnation, sink, seam };
     let area: SharedArea = redb::RedbArea::open(options)?;
     Ok(area)
 }

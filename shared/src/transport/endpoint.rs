@@ -11,7 +11,9 @@ use tokio::task::JoinSet;
 
 use super::config::QuicConfigs;
 use super::error::{CloseCode, LinkError, advice, close, in_words, not_made, not_tried};
+use super::faults::FaultySocket;
 use super::link::Link;
+use crate::defect::LinkRule;
 use crate::limits::{HANDSHAKE_TIMEOUT, LINKS_MAX};
 use crate::tls::{Grant, Identity, SERVER_NAME, peer_grant};
 use crate::wire::{OPENING_BYTES, PROTOCOL_VERSION, decode_opening, encode_opening};
@@ -28,6 +30,7 @@ const FAREWELL: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub struct Endpoint {
     quinn: quinn::Endpoint,
+    socket: Arc<FaultySocket>,
     shared: Arc<Shared>,
 }
 
@@ -64,17 +67,18 @@ impl Endpoint {
         Self::bind_on(identity, socket)
     }
 
-    /// The same on a socket of the caller's: the place where a network with faults can be put in between.
+    /// The same on a socket of the caller's: the place where a network of the caller's own can be put in between.
     ///
     /// # Errors
     /// If the socket or the identity can't be used.
     pub fn bind_on(identity: &Identity, socket: Arc<dyn AsyncUdpSocket>) -> Result<Self, LinkError> {
         let address = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
         let configs = QuicConfigs::new(identity)?;
+        let socket = FaultySocket::over(socket);
         let mut quinn = quinn::Endpoint::new_with_abstract_socket(
             configs.endpoint,
             Some(configs.server),
-            socket,
+            socket.clone(),
             Arc::new(TokioRuntime),
         )
         .map_err(|error| LinkError::Bind { address, reason: error.to_string() })?;
@@ -84,7 +88,7 @@ impl Endpoint {
             opening: tokio::sync::Mutex::default(),
             on_refused: Mutex::default(),
         };
-        Ok(Self { quinn, shared: Arc::new(shared) })
+        Ok(Self { quinn, socket, shared: Arc::new(shared) })
     }
 
     /// Where it listens.
@@ -131,6 +135,13 @@ impl Endpoint {
     /// Sets who is told of peers that were turned away.
     pub fn set_on_refused(&self, tell: impl Fn(Refused) + Send + Sync + 'static) {
         *self.shared.on_refused.lock() = Some(Box::new(tell));
+    }
+
+    /// Sets the faults of its links, in the place of those that were set before; none heals all. They lie below QUIC, in
+    /// the socket: links over a fault lose packets, or time out, as over a network that has it. `seed` is that of
+    /// chance, and counts the first time. Must be called on a tokio runtime.
+    pub fn set_faults(&self, rules: Vec<LinkRule>, seed: u64) {
+        self.socket.set(rules, seed);
     }
 
     /// Closes all links at once and gives the peers' notices the time to leave. What was sent just before may be

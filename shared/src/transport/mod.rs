@@ -14,6 +14,8 @@
 mod config;
 mod endpoint;
 mod error;
+mod faults;
+mod held;
 mod inbound;
 mod link;
 mod outbound;

@@ -5,6 +5,7 @@ mod faults;
 mod fencing;
 mod files;
 mod inspect;
+mod power_loss;
 mod relay;
 mod show;
 mod support;

@@ -1,12 +1,14 @@
 //! A ledger: transfers between accounts, answered true, or false where funds lack; a read answers all balances.
 //!
-//! What a transfer does to the balances is known from its answer, so the state after any set of calls is known
-//! without their order. Hence three stages: each read tells which transfers were before it ([`reads`]), because
+//! Where the ledger numbers its answers, they are held against that order and there is nothing to search ([`numbers`]).
+//! Without numbers, what a transfer does to the balances is known from its answer, so the state after any set of calls
+//! is known without their order. Hence three stages: each read tells which transfers were before it ([`reads`]), because
 //! their amounts must add up to its balances; the answers are held against the most and the least that an account
 //! can have had ([`bounds`]); and an order is searched ([`search`]) in which funds suffice where the answer was true
 //! and lack where it was false. Wrong answers mostly contradict the first two, which say so with few lines.
 
 mod bounds;
+mod numbers;
 mod reads;
 mod search;
 
@@ -32,6 +34,15 @@ pub(crate) enum What {
     Read(Vec<(String, i64)>),
 }
 
+/// What was asked, and the number of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// What.
+    pub(crate) what: What,
+    /// The how manieth request it was, by the ledger's own word.
+    pub(crate) number: Option<u64>,
+}
+
 /// A call, with accounts as numbers.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -40,6 +51,8 @@ struct Entry {
     ret: u64,
     /// It has to have happened; false for a transfer that nobody knows the end of.
     must: bool,
+    /// By the ledger's own word.
+    number: Option<u64>,
     act: Act,
 }
 
@@ -72,9 +85,12 @@ struct Order {
     after: Vec<Vec<u32>>,
 }
 
-/// Judges the calls on one ledger.
-pub(super) fn judge(ops: Vec<Op<What>>, opening: i64) -> Judged {
+/// Judges the calls on one ledger. `unanswered` calls of the history have no answer.
+pub(super) fn judge(ops: Vec<Op<Asked>>, opening: i64, unanswered: usize) -> Judged {
     let mut ledger = Ledger::of(ops, opening);
+    if let Some(judged) = numbers::judge(&ledger, unanswered) {
+        return judged;
+    }
     let order = match reads::order(&mut ledger) {
         Ok(order) => order,
         Err(found) => return Judged::Wrong(found),
@@ -86,7 +102,7 @@ pub(super) fn judge(ops: Vec<Op<What>>, opening: i64) -> Judged {
 }
 
 impl Ledger {
-    fn of(mut ops: Vec<Op<What>>, opening: i64) -> Self {
+    fn of(mut ops: Vec<Op<Asked>>, opening: i64) -> Self {
         ops.sort_by_key(|op| (op.invoke, op.line));
         let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         for op in &ops {
@@ -95,7 +111,7 @@ impl Ledger {
                     numbers.insert(account.clone(), 0);
                 }
             };
-            match &op.what {
+            match &op.what.what {
                 What::Transfer { from, to, .. } => [from, to].into_iter().for_each(name),
                 What::Read(balances) => balances.iter().for_each(|(account, _)| name(account)),
             }
@@ -113,8 +129,8 @@ impl Ledger {
 }
 
 /// Nothing for a transfer that can't have changed anything and whose answer nobody knows.
-fn entry(op: Op<What>, numbers: &BTreeMap<String, usize>, opening: i64) -> Option<Entry> {
-    let Op { line, invoke, ret, what } = op;
+fn entry(op: Op<Asked>, numbers: &BTreeMap<String, usize>, opening: i64) -> Option<Entry> {
+    let Op { line, invoke, ret, what: Asked { what, number } } = op;
     let mut must = true;
     let act = match what {
         What::Read(known) => {
@@ -137,5 +153,5 @@ fn entry(op: Op<What>, numbers: &BTreeMap<String, usize>, opening: i64) -> Optio
             }
         }
     };
-    Some(Entry { line, invoke, ret, must, act })
+    Some(Entry { line, invoke, ret, must, number, act })
 }

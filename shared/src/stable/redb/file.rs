@@ -63,10 +63,9 @@ pub(super) struct Opened {
 }
 
 /// Makes an empty area. Power may fail at any instant: the file gets its name only when it is whole and durable.
-pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), AreaError> {
+pub(super) fn create(path: &Path, meta: &Meta, seam: Option<Arc<dyn DiskSeam>>) -> Result<(), AreaError> {
     let file = name(path);
     let io_error = |error: io::Error| AreaError::Io { file: file.to_string(), reason: error.to_string() };
-    let folder = path.parent().unwrap_or(Path::new("."));
     let new = path.with_extension(format!("redb.new-{}", std::process::id()));
     // Left behind by a process with this number that died while it was here.
     match std::fs::remove_file(&new) {
@@ -80,14 +79,14 @@ pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), AreaError> {
         .mode(0o600)
         .open(&new)
         .map_err(io_error)?;
-    let made = fill_new(&file, empty.try_clone().map_err(io_error)?, meta)
+    let made = fill_new(&file, empty.try_clone().map_err(io_error)?, meta, seam)
         .and_then(|()| empty.sync_all().map_err(io_error))
         .and_then(|()| {
             // Never over a file that is there: it may hold what was acknowledged.
             renameat_with(CWD, &new, CWD, path, RenameFlags::NOREPLACE)
                 .map_err(|error| io_error(error.into()))
         })
-        .and_then(|()| File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error));
+        .and_then(|()| keep_name(path));
     if made.is_err() {
         // Best effort: the error that is returned says more than a failed clean-up.
         let _ = std::fs::remove_file(&new);
@@ -95,9 +94,25 @@ pub(super) fn create(path: &Path, meta: &Meta) -> Result<(), AreaError> {
     made
 }
 
-fn fill_new(file: &Arc<str>, empty: File, meta: &Meta) -> Result<(), AreaError> {
+/// Makes the name of a file durable.
+///
+/// # Errors
+/// If its folder can't be opened or synced.
+pub(super) fn keep_name(path: &Path) -> Result<(), AreaError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| AreaError::Io { file: path.display().to_string(), reason: error.to_string() })
+}
+
+fn fill_new(
+    file: &Arc<str>,
+    empty: File,
+    meta: &Meta,
+    seam: Option<Arc<dyn DiskSeam>>,
+) -> Result<(), AreaError> {
     let failed = |error: ::redb::Error| redb_error(file, error);
-    let disk = DiskFile::holding(empty, None).map_err(|error| failed(error.into()))?;
+    let disk = DiskFile::holding(empty, seam).map_err(|error| failed(error.into()))?;
     let disk = Arc::new(disk);
     disk.release().map_err(|error| failed(error.into()))?;
     let db = builder().create_with_backend(Disk(disk)).map_err(|error| failed(error.into()))?;

@@ -25,6 +25,8 @@ use parking_lot::Mutex;
 
 pub use disk::DiskSeam;
 pub use file::SCHEMA_VERSION;
+#[doc(hidden)]
+pub use record::reread_record;
 
 use self::batch::Memory;
 use self::file::Meta;
@@ -92,10 +94,8 @@ impl RedbArea {
         if !path.exists() {
             let created_unix_ms = file::unix_ms();
             let alias = alias.clone();
-            file::create(
-                &path,
-                &Meta { schema: SCHEMA_VERSION, alias, alias_id, incarnation, created_unix_ms },
-            )?;
+            let meta = Meta { schema: SCHEMA_VERSION, alias, alias_id, incarnation, created_unix_ms };
+            file::create(&path, &meta, seam.clone())?;
         }
         let opened = file::open(&path, seam)?;
         let meta = opened.meta;
@@ -108,6 +108,10 @@ impl RedbArea {
         }
         if meta.incarnation > incarnation {
             return Err(AreaError::Fenced { mine: incarnation.0, current: meta.incarnation.0 });
+        }
+        if file::guarded(&file, || opened.snapshot.is_new())? {
+            // Who made it may have been killed between giving it its name and making that durable.
+            file::keep_name(&path)?;
         }
         let memory = file::guarded(&file, || Memory::of(&opened.snapshot, meta.incarnation == incarnation))?;
         drop(opened.snapshot);

@@ -110,6 +110,16 @@ impl Snapshot {
         open(&self.txn, table, &self.file)?.len().map_err(|error| redb_error(&self.file, error.into()))
     }
 
+    /// Whether nothing was ever written into it, or all of that is gone again.
+    pub(super) fn is_new(&self) -> Result<bool, AreaError> {
+        for table in Table::ALL {
+            if table != Table::Meta && self.count(table)? > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     pub(super) fn load(&self, key: SlotKey) -> Result<(Option<Row<Bytes>>, Option<Mark>), AreaError> {
         let slot = record::slot_key(key);
         let row = self.get(Table::Redundancy, &slot, |record| record::decode_row(&slot, record))?;
