@@ -39,6 +39,7 @@ mod error;
 mod hashing;
 mod inspect;
 mod last_words;
+mod latency;
 pub mod limits;
 mod links;
 mod membership;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -240,7 +241,7 @@ fn create(path: &Path) -> Result<(), String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let make = || -> Result<(), Box<dyn std::error::Error>> {
         let beside = tempfile::Builder::new().prefix("ftm.redb.new-").tempfile_in(folder)?;
-        let db = Database::builder().create_file(beside.reopen()?)?;
+        let db = Database::builder().create_with_backend(FileBackend::new(beside.reopen()?)?)?;
         let txn = db.begin_write()?;
         txn.open_table(NUMBERS)?.insert("schema", SCHEMA)?;
         txn.open_table(ALIASES)?;

@@ -8,7 +8,9 @@ mod backend;
 mod commands;
 mod export;
 mod filter;
+mod inject;
 mod keys;
+mod metrics;
 mod msg;
 mod panes;
 mod pointer;
@@ -20,6 +22,7 @@ mod run;
 mod screen;
 mod sequence;
 mod stable;
+mod step;
 mod table;
 mod terminal;
 mod theme;
@@ -31,5 +34,7 @@ mod view;
 mod tests;
 
 pub use commands::reference;
+#[doc(hidden)]
+pub use filter::Filter;
 pub use msg::Quit;
 pub use run::{TuiError, TuiOptions, run};

@@ -8,7 +8,7 @@ use crate::world::{History, Tone, is_measurement};
 use super::app::{App, Link, Pane, Past, Purpose, Screen};
 use super::commands::{self, Id};
 use super::msg::{Cmd, Msg};
-use super::{act, keys, pointer, redundancy, relay, sequence, stable, tour};
+use super::{act, keys, pointer, redundancy, relay, sequence, stable, step, tour};
 
 /// Changes the state by what happened, and says what is to be done.
 pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
@@ -146,6 +146,10 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             app.chart.next_fold();
             Vec::new()
         }
+        Id::Finer | Id::Coarser => {
+            super::metrics::zoom(app, id == Id::Finer);
+            Vec::new()
+        }
         Id::BusyLanes => {
             app.chart.busy_only = !app.chart.busy_only;
             Vec::new()
@@ -159,7 +163,8 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             refresh(app)
         }
         Id::Check => stable::check(app),
-        Id::TourStep => tour::step(app),
+        Id::TourStep => step::on(app),
+        Id::StepEach => step::each(app),
         Id::TourEnd => {
             app.tour = None;
             app.tell(Tone::Plain, "the tour is over; the cluster stays");
@@ -270,6 +275,11 @@ fn answered(app: &mut App, ticket: u64, answer: Result<OperatorAnswer, String>) 
             }
             Err(reason) => app.tell(Tone::Bad, format!("{what}: {reason}")),
         },
+        Purpose::Quiet(what) => {
+            if let Err(reason) = answer {
+                app.tell(Tone::Bad, format!("{what}: {reason}"));
+            }
+        }
         Purpose::Step => tour::answered(app, answer.map(|_| String::new())),
         Purpose::Check(check) => return stable::checked(app, *check, answer),
     }

@@ -2,6 +2,8 @@
 
 mod bars;
 mod grid;
+mod inject;
+mod metrics;
 mod paint;
 mod popups;
 mod relay;
