@@ -106,7 +106,9 @@ impl FromStr for Action {
         let words: Vec<&str> = text.split_whitespace().collect();
         // What a service is told or asked may well have an "and" in it.
         if words.contains(&"and") && !matches!(words[0], "tell" | "call") {
-            return text.split(" and ").map(str::parse).collect::<Result<_, _>>().map(Self::Together);
+            // Word by word: a text that is cut at the letters " and " may have none of them, and be cut without end.
+            let parts = words.split(|word| *word == "and").map(|part| part.join(" ").parse());
+            return parts.collect::<Result<_, _>>().map(Self::Together);
         }
         match words[..] {
             ["resume", process] => Ok(Self::Resume(process.to_owned())),

@@ -87,6 +87,7 @@ impl Ftm {
                 let Some(info) = self.aliases.get_mut(alias) else { return Vec::new() };
                 info.state.incarnation = record.incarnation.0;
                 info.state.holder = record.holder.map(|holder| holder.0);
+                info.state.fenced = record.fenced;
                 info.state.trans_base = record.trans_base.0;
                 vec![Write::Alias(info.spec.name.clone(), info.state.clone())]
             }

@@ -74,7 +74,7 @@ pub enum Length {
     For(Duration),
     /// Until so many calls are acknowledged.
     Calls(u64),
-    /// Until all defects have happened, everybody is in place again, and so many calls more are acknowledged; or until it
+    /// Until all defects have happened and are over, everybody is in place again, and so many calls more are acknowledged; or until it
     /// is clear that some won't happen.
     Done(u64),
 }
@@ -252,7 +252,7 @@ async fn injure(
             Length::For(span) => now >= began + span,
             Length::Calls(wanted) => stage.world.verdict().acked >= wanted,
             Length::Done(calls) => {
-                let whole = stage::ready(&stage.world, &options.file);
+                let whole = gathered.all_over() && stage::ready(&stage.world, &options.file);
                 let acked = stage.world.verdict().acked;
                 aftermath.is_over(Seen { now, acked, happened: gathered.defects.len(), whole }, calls)
             }

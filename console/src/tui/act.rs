@@ -206,7 +206,7 @@ fn end(app: &mut App, id: Id) {
     let Some((process, _)) = app.target() else { return };
     let pid = app.history.live().processes.get(&process).and_then(|it| it.pid);
     let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-    let (told, last_of) = inject::consequences(app, &[process.clone()]);
+    let (told, last_of) = inject::consequences(app, std::slice::from_ref(&process));
     let lines = told.into_iter().map(|sentence| sentence.text).collect();
     let (verb, what, request) = match id {
         Id::Kill => {
@@ -246,6 +246,8 @@ pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
         Pane::Records => record_detail(app),
         Pane::Sequence => sequence::go_there(app),
         Pane::Relays | Pane::Journal => return sequence::show(app),
+        Pane::Takeovers => super::metrics::go_there(app),
+        Pane::Gauges => row_detail(app),
         // Its palette takes the key before.
         Pane::Ledger => {}
         Pane::LastEvents | Pane::Log if sequence::chosen_call(app).is_ok() => return sequence::show(app),
@@ -448,6 +450,7 @@ fn row_detail(app: &mut App) {
     let Some(row) = app.place(pane, &table).and_then(|place| table.rows.get(place)) else { return };
     let title = match pane {
         Pane::Steps => format!("step {}", row.cells[0].text),
+        Pane::Gauges => row.key.clone(),
         _ => format!("event {}", row.key),
     };
     let lines: Vec<String> = match pane {

@@ -260,6 +260,8 @@ pub(crate) struct App {
     pub mouse: bool,
     /// How the operator looks at the sequence chart.
     pub chart: ChartLook,
+    /// How many steps the strips of takeovers are coarser than they would be by themselves; finer below 0.
+    pub zoom: isize,
     /// Whether log and sequence chart stay at their newest line.
     pub follow: bool,
     /// Columns and lines of the terminal.
@@ -371,6 +373,13 @@ impl App {
                     _ => self.shown_alias()?,
                 };
                 let process = self.world().aliases.get(&alias)?.in_service()?.process.clone();
+                Some((process, alias))
+            }
+            Screen::Metrics => {
+                let table = self.table(Pane::Gauges);
+                let process = table.chosen_row(&self.look(Pane::Gauges))?.key.clone();
+                let all = self.world().memberships(&process);
+                let alias = all.iter().find(|(_, serves)| *serves).or_else(|| all.first())?.0.to_owned();
                 Some((process, alias))
             }
             Screen::Sequence | Screen::Log | Screen::Demos => None,

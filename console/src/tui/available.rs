@@ -5,7 +5,7 @@ use super::commands::{COMMANDS, Command, Id, find};
 use super::inject::{Choice, Group, Palette};
 use super::popup::Popup;
 
-use Screen::{Cluster, Redundancy, Relay, Sequence, Stable};
+use Screen::{Cluster, Metrics, Redundancy, Relay, Sequence, Stable};
 
 /// Whether a command can be done now; if not, why not.
 pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
@@ -44,7 +44,7 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
         }
         Id::StepForward | Id::MarkForward if app.past.is_none() => Err("this is live".into()),
         Id::Check => super::stable::can_check(app),
-        Id::Go(Cluster | Redundancy | Relay | Sequence | Stable)
+        Id::Go(Cluster | Redundancy | Relay | Sequence | Stable | Metrics)
             if app.link == Link::None && app.history.newest().is_none() =>
         {
             Err("no cluster yet: spawn a demo with Enter".into())
@@ -143,7 +143,8 @@ fn enter_does(app: &App) -> &'static str {
         Pane::LastEvents | Pane::Log | Pane::Redundancy => "details",
         Pane::Areas => "records",
         Pane::Records => "value",
-        Pane::Ledger => "go there",
+        Pane::Ledger | Pane::Takeovers => "go there",
+        Pane::Gauges => "details",
         Pane::Demos => "spawn",
         Pane::Steps => "text",
     }

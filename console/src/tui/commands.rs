@@ -52,6 +52,8 @@ pub(crate) enum Id {
     PolicyBack,
     Chart,
     Fold,
+    Finer,
+    Coarser,
     BusyLanes,
     Check,
     TourStep,
@@ -153,7 +155,7 @@ impl Command {
 }
 
 use Chapter::{Acting, Console, Looking, Screens, Time};
-use Screen::{Cluster, Demos, Log, Redundancy, Relay, Sequence, Stable};
+use Screen::{Cluster, Demos, Log, Metrics, Redundancy, Relay, Sequence, Stable};
 
 /// All commands.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -194,6 +196,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     .chapter(Screens),
     command(Id::Go(Stable), &["5"], "Stable", "The stable areas, decoded and in hexadecimal digits.")
         .chapter(Screens),
+    command(
+        Id::Go(Metrics),
+        &["6"],
+        "Metrics",
+        "Takeovers with their parts, calls a second, how long calls took, and each process in numbers.",
+    )
+    .chapter(Screens),
     command(Id::Go(Log), &["7"], "Log", "Everything that happened, from all processes.").chapter(Screens),
     command(Id::Go(Demos), &["8"], "Demos", "Clusters to spawn, and their guided tours.").chapter(Screens),
     command(
@@ -206,7 +215,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(6),
     command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.")
         .chapter(Looking)
-        .on(&[Cluster, Redundancy, Relay, Stable, Log, Demos])
+        .on(&[Cluster, Redundancy, Relay, Stable, Metrics, Log, Demos])
         .footer(7),
     command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
         .chapter(Looking)
@@ -225,6 +234,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     .chapter(Looking)
     .on(&[Sequence])
     .footer(4),
+    command(Id::Finer, &["z"], "finer", "Makes the strips of takeovers finer.")
+        .chapter(Looking)
+        .on(&[Metrics])
+        .footer(5),
+    command(Id::Coarser, &["Z"], "coarser", "Makes the strips of takeovers coarser.")
+        .chapter(Looking)
+        .on(&[Metrics])
+        .footer(5),
     command(
         Id::BusyLanes,
         &["Z"],
@@ -294,7 +311,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::MarkForward, &[">"], "next defect", "On to the next defect or takeover.").chapter(Time),
     command(Id::Act, &["x"], "act", "What can be done to the chosen process.")
         .chapter(Acting)
-        .on(&[Cluster, Redundancy, Relay, Stable])
+        .on(&[Cluster, Redundancy, Relay, Stable, Metrics])
         .footer(2),
     command(
         Id::Defects,

@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 /// A filter that was understood.
 #[derive(Clone, Debug)]
-pub(crate) struct Filter {
+pub struct Filter {
     inverse: bool,
     column: Option<String>,
     pattern: Regex,
@@ -12,7 +12,10 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Understands a filter as typed. `columns` are the titles of the table's columns. An empty one is none.
-    pub(crate) fn parse(text: &str, columns: &[&str]) -> Result<Option<Filter>, String> {
+    ///
+    /// # Errors
+    /// If it is no regular expression; the text says where it breaks.
+    pub fn parse(text: &str, columns: &[&str]) -> Result<Option<Filter>, String> {
         let (inverse, rest) = match text.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -38,7 +41,8 @@ impl Filter {
     }
 
     /// Whether a row passes. `cells` are `(title of the column, text)`.
-    pub(crate) fn passes<'a>(&self, mut cells: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    #[must_use]
+    pub fn passes<'a>(&self, mut cells: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
         let found = cells.any(|(column, text)| {
             self.column.as_deref().is_none_or(|wanted| wanted == column) && self.pattern.is_match(text)
         });

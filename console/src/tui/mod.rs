@@ -10,6 +10,7 @@ mod export;
 mod filter;
 mod inject;
 mod keys;
+mod metrics;
 mod msg;
 mod panes;
 mod pointer;
@@ -33,5 +34,7 @@ mod view;
 mod tests;
 
 pub use commands::reference;
+#[doc(hidden)]
+pub use filter::Filter;
 pub use msg::Quit;
 pub use run::{TuiError, TuiOptions, run};

@@ -146,6 +146,10 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             app.chart.next_fold();
             Vec::new()
         }
+        Id::Finer | Id::Coarser => {
+            super::metrics::zoom(app, id == Id::Finer);
+            Vec::new()
+        }
         Id::BusyLanes => {
             app.chart.busy_only = !app.chart.busy_only;
             Vec::new()

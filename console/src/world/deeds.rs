@@ -37,6 +37,12 @@ pub struct Deeds {
 }
 
 impl Deeds {
+    /// When it began, on the machine's monotonic clock in nanoseconds; none while it waits for its defect point.
+    #[must_use]
+    pub fn since_ns(&self) -> Option<u64> {
+        self.since_ns
+    }
+
     /// Whether it has begun and its verdict is still to come.
     fn is_open(&self) -> bool {
         self.since_ns.is_some() && self.verdict.is_none()
@@ -106,6 +112,11 @@ impl World {
         let caused = |(of, number): &(String, u64)| of == alias && *number == incarnation;
         let defect = self.defects.iter().rev().find(|defect| defect.deeds.takeovers.iter().any(caused));
         defect.map(|defect| defect.id.as_str())
+    }
+
+    /// Whether something that happens now may be the doing of a defect.
+    pub(super) fn is_stirred(&self, at_ns: u64) -> bool {
+        self.defects.iter().any(|defect| defect.deeds.stirs(at_ns))
     }
 
     /// Folds an event into what the defects did. Comes after everything else that the event changes.

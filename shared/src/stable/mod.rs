@@ -17,8 +17,9 @@ use palib_core::resend::Pending;
 use palib_core::server::OnFailure;
 
 pub use fence::{Fence, fence_path, raise_fence};
+pub use redb::DiskSeam;
+pub(crate) use redb::area_path;
 pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
-pub use redb::{DiskSeam, area_path};
 
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
 

@@ -131,6 +131,14 @@ pub(crate) fn peer_grant(cluster: &str, chain: &[CertificateDer<'_>]) -> Result<
     Ok(grant)
 }
 
+/// What a certificate in DER says, and of which cluster it says it is. Its signature is not looked at.
+///
+/// # Errors
+/// If it is no certificate, or says nothing that palib understands.
+pub fn granted_by(der: &[u8]) -> Result<(String, Grant), TlsError> {
+    Grant::from_certificate(der)
+}
+
 /// The common name in a certificate.
 pub(super) fn common_name(pem: &str) -> Result<String, TlsError> {
     let der = parse_certificate(pem)?;

@@ -13,6 +13,8 @@ mod identity;
 pub use authority::{Authority, IssuedPem};
 pub use grant::{Grant, Role};
 pub use identity::Identity;
+#[doc(hidden)]
+pub use identity::granted_by;
 pub(crate) use identity::peer_grant;
 
 use std::path::PathBuf;

@@ -18,7 +18,9 @@ use palib_core::message::Message;
 
 pub use decode::Decoder;
 pub use encode::{encode_control, encode_message};
-pub(crate) use opening::{OPENING_BYTES, decode_opening, encode_opening};
+pub(crate) use opening::OPENING_BYTES;
+#[doc(hidden)]
+pub use opening::{decode_opening, encode_opening};
 
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX};
 

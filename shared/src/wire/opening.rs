@@ -8,7 +8,8 @@ pub(crate) const OPENING_BYTES: usize = MAGIC.len() + 2;
 const MAGIC: &[u8; 5] = b"palib";
 
 /// What a side of this version says first.
-pub(crate) fn encode_opening(version: u16) -> [u8; OPENING_BYTES] {
+#[must_use]
+pub fn encode_opening(version: u16) -> [u8; OPENING_BYTES] {
     let mut bytes = [0; OPENING_BYTES];
     bytes[..MAGIC.len()].copy_from_slice(MAGIC);
     bytes[MAGIC.len()..].copy_from_slice(&version.to_le_bytes());
@@ -16,7 +17,8 @@ pub(crate) fn encode_opening(version: u16) -> [u8; OPENING_BYTES] {
 }
 
 /// The version the other side speaks; none if it does not speak palib at all.
-pub(crate) fn decode_opening(bytes: [u8; OPENING_BYTES]) -> Option<u16> {
+#[must_use]
+pub fn decode_opening(bytes: [u8; OPENING_BYTES]) -> Option<u16> {
     let (magic, version) = bytes.split_first_chunk()?;
     (magic == MAGIC).then(|| u16::from_le_bytes([version[0], version[1]]))
 }

@@ -49,11 +49,10 @@ fn side(point: Point) -> &'static str {
 
 /// Whether who plays this part passes a point.
 fn fits(role: Role, point: Point) -> bool {
-    match (role, side(point)) {
-        (Role::Client, "Server" | "Relay") | (Role::Server, "Caller" | "Relay") => false,
-        (_, "FTM") => false,
-        _ => true,
-    }
+    !matches!(
+        (role, side(point)),
+        (Role::Client, "Server" | "Relay") | (Role::Server, "Caller" | "Relay") | (_, "FTM")
+    )
 }
 
 /// The points that members of an alias pass, in the order in which they are passed.

@@ -5,6 +5,7 @@ mod areas;
 mod demos;
 mod events;
 mod ledger;
+mod metrics;
 mod redundancy;
 mod relay;
 mod sequence;
@@ -29,6 +30,8 @@ pub(crate) fn table(app: &App, pane: Pane) -> Table {
         Pane::Areas => areas::areas(app),
         Pane::Records => areas::records(app),
         Pane::Log => events::log(app),
+        Pane::Takeovers => metrics::takeovers(app),
+        Pane::Gauges => metrics::gauges(app),
         Pane::Ledger => ledger::table(app),
         Pane::Demos => demos::demos(app),
         Pane::Steps => demos::steps(app),

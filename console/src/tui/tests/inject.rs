@@ -274,9 +274,12 @@ fn a_disturbed_link_is_seen_in_the_topology() {
     assert!(rig.press("1").text().contains("╳ cut L2: counter ftm"), "{}", rig.text());
 }
 
+/// The name of a picture, what is on stage, the size, the theme, and the keys that lead there.
+type Picture = (&'static str, Stage, (u16, u16), Theme, &'static str);
+
 #[test]
 fn the_palette_looks_as_it_was_approved() {
-    let cases: &[(&str, Stage, (u16, u16), Theme, &str)] = &[
+    let cases: &[Picture] = &[
         ("defects_80x24", stage(), (80, 24), UNICODE, "1 G d"),
         ("defects_120x36", stage(), (120, 36), UNICODE, "1 G d l"),
         ("defects_200x50", stage(), (200, 50), UNICODE, "1 G d h"),

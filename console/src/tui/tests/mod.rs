@@ -2,6 +2,7 @@
 
 mod inject;
 mod keys;
+mod metrics;
 mod pictures;
 mod relay;
 mod sequence;

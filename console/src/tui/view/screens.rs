@@ -18,6 +18,7 @@ pub(super) fn screen(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Sho
         Screen::Relay => super::relay::transactions(app, buffer, area, shown),
         Screen::Sequence => super::sequence::sequence(app, buffer, area, shown),
         Screen::Stable => stable(app, buffer, area, shown),
+        Screen::Metrics => super::metrics::metrics(app, buffer, area, shown),
         Screen::Log => table(app, buffer, area, Pane::Log, shown),
         Screen::Demos => demos(app, buffer, area, shown),
     }

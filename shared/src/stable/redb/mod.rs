@@ -25,6 +25,8 @@ use parking_lot::Mutex;
 
 pub use disk::DiskSeam;
 pub use file::SCHEMA_VERSION;
+#[doc(hidden)]
+pub use record::reread_record;
 
 use self::batch::Memory;
 use self::file::Meta;

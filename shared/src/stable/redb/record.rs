@@ -5,6 +5,7 @@
 mod calls;
 mod journal;
 mod keys;
+mod reread;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub(super) use self::keys::{
     after_prefix, call_key, journal_key, parse_call_key, parse_journal_key, parse_slot_key, parse_source_key,
     served_key, slot_key, source_key,
 };
+pub use self::reread::reread_record;
 pub(super) use self::rows::{Written, decode_row, encode_row, is_indexed};
 
 /// The version of the records below. The version of the whole area is the schema version in its table `meta`.

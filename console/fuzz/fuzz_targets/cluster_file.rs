@@ -1,0 +1,6 @@
+//! See `cluster_file` in the library of this package.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    palib_fuzz::run("cluster_file", data);
+});
