@@ -154,6 +154,14 @@ impl Ftm {
         self.links.insert(link.number(), link);
     }
 
+    /// A process is dead, and what speaks from its address from now on is another.
+    pub(super) fn moved_away(&mut self, name: &str) {
+        self.knocked.remove(name);
+        if !self.faults.is_empty() {
+            self.enforce_faults();
+        }
+    }
+
     /// Enforces all faults here, and tells everybody what to enforce.
     pub(super) fn enforce_faults(&self) {
         let own = self.faults_of(FTM);
@@ -187,7 +195,7 @@ impl Ftm {
 
     /// Where a process is: where its run takes calls, and where the last one that used its name has connected from.
     fn addresses(&self, name: &str) -> Vec<SocketAddr> {
-        let runs = self.runs.values().filter(|run| self.name(run.seat) == name);
+        let runs = self.runs.values().filter(|run| run.handle.is_some() && self.name(run.seat) == name);
         let mut addresses: Vec<_> = runs.filter_map(|run| run.address).collect();
         addresses.extend(self.knocked.get(name).filter(|knocked| !addresses.contains(knocked)));
         addresses

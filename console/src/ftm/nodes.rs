@@ -62,6 +62,7 @@ impl Ftm {
         info.death.detected_ns = info.death.detected_ns.filter(|_| fenced).or(Some(at_ns));
         info.death.dead_ns = Some(at_ns);
         let (name, injured, before) = (info.name.clone(), info.injured.join(" "), info.why.clone());
+        self.moved_away(&name);
         let last_words = palib::take_last_words(&self.folder.fired(&name));
         let words = how.words();
         if let Some(last) = &last_words {
@@ -250,7 +251,8 @@ impl Ftm {
         reason: String,
     ) {
         if let Some(fired) = self.take_fired(seat).filter(|fired| faults::is_fault(&fired.id)) {
-            self.disk_struck(process, seat, &fired.id, fired.at_ns);
+            // It has struck, and nobody died of it.
+            self.heal_fault(&fired.id);
         }
         self.set_why(seat, format!("promotion failed: {reason}"));
         if let Some(info) = self.aliases.get_mut(&alias) {
