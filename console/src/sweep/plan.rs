@@ -139,8 +139,8 @@ fn at_point(file: &ClusterFile, alias: &AliasSpec, point: Point, mode: Mode) -> 
             // What happens in each call is waited for a little, so that something came before it.
             let nth = match mode {
                 _ if !besides.is_empty() => 1,
-                // A caller's own change is that it stops at the end.
-                _ if matches!(point, Point::BeforeChange | Point::AfterChange) => 1,
+                // A caller's own change is that it stops at the end, and a mark is sent by itself when calls have ended.
+                _ if (Point::BeforeSendMark..=Point::AfterChange).contains(&point) => 1,
                 Mode::Alone => 2,
                 Mode::Load => 5,
             };
