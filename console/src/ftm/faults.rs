@@ -17,6 +17,7 @@ use palib::transport::Link;
 use palib_core::ids::ProcessId;
 use palib_core::manager::Seat;
 
+use super::boot::count_on;
 use super::effects::next_defect;
 use super::store::{FaultState, Write};
 use super::{Death, Ftm, Message, now_ns, unix_ms};
@@ -118,6 +119,8 @@ impl Ftm {
     /// Goes on with what a former FTM remembered.
     pub(super) fn go_on_with_faults(&mut self, remembered: &BTreeMap<String, FaultState>) {
         for (id, FaultState { spec, until_unix_ms }) in remembered {
+            // The line of the log that tells of it may not have been written any more.
+            count_on(&mut self.defects, id);
             let Ok(Defect { injury, .. }) = spec.parse() else { continue };
             self.faults.push(StandingFault { id: id.clone(), injury });
             if let Some(until) = until_unix_ms {

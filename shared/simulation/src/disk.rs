@@ -18,6 +18,7 @@ use crate::process::US;
 use crate::queue::{Event, Local};
 use crate::random::Lane;
 use crate::schedule::{DiskFault, Ends};
+use crate::words::jobs_text;
 
 /// What a disk does to the commits of an alias until some moment.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +106,7 @@ impl Cluster<'_> {
             return self.ends_fenced(p);
         }
         let Some(jobs) = self.processes[p].sides[s].writer.flying.take() else { return };
-        let told = self.apply(alias, incarnation, jobs);
+        let told = self.apply(p, alias, incarnation, jobs);
         if self.pass_durable(p, alias) {
             return;
         }
@@ -120,8 +121,16 @@ impl Cluster<'_> {
     }
 
     /// A commit is durable.
-    fn apply(&mut self, alias: usize, incarnation: Incarnation, jobs: Vec<Job>) -> Vec<(Job, Applied)> {
+    fn apply(
+        &mut self,
+        p: usize,
+        alias: usize,
+        incarnation: Incarnation,
+        jobs: Vec<Job>,
+    ) -> Vec<(Job, Applied)> {
         self.counts.commits += 1;
+        let (seat, judge) = (self.processes[p].seat, &self.judge);
+        self.trace.say(self.now, Some(seat), || format!("durable: {}", jobs_text(&jobs, judge)));
         if incarnation < self.areas[alias].opened {
             let opened = self.areas[alias].opened;
             self.violate(Invariant::NoFencedCommit, |cluster| {
@@ -158,7 +167,7 @@ impl Cluster<'_> {
             let over = incarnation < self.areas[alias].opened && !self.lacks(Guard::IncarnationCheck);
             if self.chance(Lane::Disk(alias)).permille(500) && !over {
                 self.counts.survived += 1;
-                self.apply(alias, incarnation, jobs);
+                self.apply(p, alias, incarnation, jobs);
             } else {
                 self.counts.perished += 1;
             }

@@ -15,6 +15,7 @@ use crate::invariant::Invariant;
 use crate::process::{MS, US};
 use crate::queue::{Event, Local, Step};
 use crate::random::Lane;
+use crate::words::back_text;
 
 /// Something for one of the machines.
 #[derive(Debug)]
@@ -189,7 +190,8 @@ impl Cluster<'_> {
             Note::Stale { .. } => self.counts.stale += 1,
             Note::InDoubt { id } => {
                 self.counts.in_doubt += 1;
-                self.say(p, || format!("{id} is in doubt"));
+                let text = self.judge.text_of(id);
+                self.say(p, || format!("{text} is in doubt"));
                 self.operator(p, s, id);
             }
             Note::Cancelled { undone, .. } => {
@@ -205,16 +207,22 @@ impl Cluster<'_> {
         match step {
             Told::RolledForward { .. } => {
                 self.counts.rolled_forward += 1;
-                self.say(p, || format!("rolls {id} forward"));
+                let text = self.judge.text_of(id);
+                self.say(p, || format!("rolls {text} forward"));
             }
-            Told::RollingBack(why) => self.say(p, || format!("rolls {id} back: {why:?}")),
+            Told::RollingBack(why) => {
+                let text = self.judge.text_of(id);
+                self.say(p, || format!("rolls {text} back: {}", back_text(&why)));
+            }
             Told::RolledBack(_) => {
                 self.counts.rolled_back += 1;
-                self.say(p, || format!("{id} is rolled back"));
+                let text = self.judge.text_of(id);
+                self.say(p, || format!("{text} is rolled back"));
             }
             Told::Stuck { .. } => {
                 self.counts.stuck += 1;
-                self.say(p, || format!("can't undo all of {id}"));
+                let text = self.judge.text_of(id);
+                self.say(p, || format!("can't undo all of {text}"));
                 self.operator(p, s, id);
             }
             Told::Diverged { position, .. } => {

@@ -37,6 +37,7 @@ mod service;
 mod shrink;
 mod trace;
 mod users;
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -4,7 +4,7 @@
 //! A link to the FTM keeps the order and loses nothing while both live: what a cut holds up comes after it.
 
 use palib_core::ids::{AliasId, Mark, Nanos, PortId};
-use palib_core::message::{Message, Request};
+use palib_core::message::{CancelEnd, Message, Request};
 use palib_core::resend;
 use palib_core::server::{self, Asker};
 
@@ -253,7 +253,14 @@ pub(crate) fn message_text(message: &Message<Body>) -> String {
             format!("answer {} ({id}){again}", outcome_text(outcome))
         }
         Message::Refused { id, refusal } => format!("refused {id}: {refusal:?}"),
-        Message::CancelEnded { id, end } => format!("cancellation of {id}: {end:?}"),
+        Message::CancelEnded { id, end } => {
+            let end = match end {
+                CancelEnd::Cancelled { undone: true } => "undone",
+                CancelEnd::Cancelled { undone: false } => "it was never done",
+                CancelEnd::NotUndone(_) => "it can't be undone",
+            };
+            format!("cancellation of {id}: {end}")
+        }
         Message::Mark { source, mark, .. } => format!("mark of {source}: {}", mark_text(*mark)),
     }
 }

@@ -14,6 +14,7 @@ use crate::guard::Guard;
 use crate::process::{Run, Stage, alias_id};
 use crate::queue::Step;
 use crate::schedule::{Ends, ServicePlan};
+use crate::words::{recovery_text, resolution_text};
 
 /// The number of the redundant-message handler of all services.
 pub(crate) const HANDLER: u16 = 3;
@@ -251,7 +252,7 @@ impl Cluster<'_> {
             self.counts.recovered_undone += 1;
             Recovery::NotExecuted
         };
-        self.say(p, || format!("recovers {}: {recovery:?}", body::text(body)));
+        self.say(p, || format!("recovers {}: {}", body::text(body), recovery_text(&recovery)));
         self.feed(p, s, Feed::Server(Input::Recovered { id, recovery }));
     }
 
@@ -273,7 +274,9 @@ impl Cluster<'_> {
             _ => return,
         };
         self.counts.decided += 1;
-        self.say(p, || format!("an operator decides about {}: {resolution:?}", body::text(body)));
+        self.say(p, || {
+            format!("an operator decides about {}: {}", body::text(body), resolution_text(&resolution))
+        });
         self.feed(p, s, Feed::Server(Input::Resolve { id, resolution }));
     }
 }
