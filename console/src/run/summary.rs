@@ -223,6 +223,11 @@ impl Gathered {
         self.open.is_empty()
     }
 
+    /// Whether a point is armed that has not fired.
+    pub(super) fn any_armed(&self) -> bool {
+        !self.armed.is_empty()
+    }
+
     /// The points that were armed and did not fire.
     #[must_use]
     pub(super) fn unfired(&self) -> Vec<String> {
