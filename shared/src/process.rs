@@ -20,7 +20,7 @@ use crate::links::{self, Links};
 use crate::membership::Membership;
 use crate::service::Service;
 use crate::serving::{ServeSide, Serving};
-use crate::stable::redb::area_path;
+use crate::stable::area_path;
 use crate::tls::Identity;
 use crate::trace::Trace;
 use crate::transport::{Endpoint, Link};

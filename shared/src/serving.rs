@@ -265,9 +265,7 @@ impl<S: Service> ServeSide<S> {
             Effect::Refuse { asker, id, refusal } => {
                 state.refused += 1;
                 if let Some(link) = state.links.get(&asker.0) {
-                    self.pass(Point::BeforeRefuse);
                     let _ = link.send_message(&Message::Refused { id, refusal });
-                    self.pass(Point::AfterRefuse);
                 }
             }
             Effect::Ready => {

@@ -18,6 +18,7 @@ use palib_core::server::OnFailure;
 
 pub use fence::{Fence, fence_path, raise_fence};
 pub use redb::DiskSeam;
+pub(crate) use redb::area_path;
 pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
 
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};

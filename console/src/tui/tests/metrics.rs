@@ -169,7 +169,8 @@ fn what_was_not_measured_is_not_shown() {
 
 #[test]
 fn measurements_look_as_they_were_approved() {
-    let cases: &[(&str, (u16, u16), Theme, &str)] = &[
+    type Case = (&'static str, (u16, u16), Theme, &'static str);
+    let cases: &[Case] = &[
         ("metrics_80x24", (80, 24), UNICODE, "6"),
         ("metrics_120x36", (120, 36), UNICODE, "6"),
         ("metrics_200x50", (200, 50), UNICODE, "6 tab"),
