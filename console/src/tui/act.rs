@@ -58,6 +58,7 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
         }
         Id::Undo => return undo(app),
         Id::Defects => inject::open(app),
+        Id::Sweep => return super::matrix::open(app),
         Id::HealAll => {
             let remedies =
                 app.history.live().active_defects().filter_map(|it| Some((it.id.clone(), it.remedy()?)));

@@ -36,6 +36,7 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
         }
         Id::TourStep if super::step::waiting(app).is_some() => may_act(app),
         Id::TourStep => super::tour::can_step(app),
+        Id::Sweep => super::matrix::can_open(app),
         Id::StepEach => super::step::can_step_each(app),
         Id::Defects if app.history.live().processes.is_empty() => may_ask(app),
         Id::TourEnd if app.tour.is_none() => Err("no tour is being taken".into()),
@@ -158,6 +159,12 @@ fn popup_footer(popup: &Popup) -> Vec<(&'static str, &'static str)> {
         Popup::Confirm(_) => vec![("tab", "choose"), ("enter", "do it"), ("esc", "cancel")],
         Popup::Ask { .. } => vec![("enter", "do it"), ("esc", "cancel")],
         Popup::Defects(palette) => palette_footer(palette),
+        Popup::Sweep(_) => vec![
+            ("h j k l", "choose"),
+            ("n", "next that is wrong"),
+            ("y", "copy the command"),
+            ("esc", "close"),
+        ],
         Popup::Points(_) => vec![
             ("type", "search"),
             ("tab", "kill or wait"),

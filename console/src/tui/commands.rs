@@ -32,6 +32,7 @@ pub(crate) enum Id {
     PreviousAlias,
     Act,
     Defects,
+    Sweep,
     Kill,
     Hang,
     HangFor,
@@ -321,6 +322,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .chapter(Acting)
     .footer(4),
+    command(
+        Id::Sweep,
+        &["m"],
+        "sweep",
+        "The results of `palib sweep`: every defect at every place, and what came of it.",
+    )
+    .chapter(Looking)
+    .on(&[Metrics, Demos])
+    .footer(5),
     command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
         .chapter(Acting),
     command(Id::Hang, &["x h"], "hang", "Stops the chosen process with SIGSTOP until it is resumed.")

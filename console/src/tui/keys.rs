@@ -14,6 +14,7 @@ pub(crate) fn in_popup(app: &mut App, key: &str) -> Vec<Cmd> {
     match app.popups.last() {
         Some(Popup::Defects(_)) => return inject::pressed(app, key),
         Some(Popup::Points(_)) => return inject::points_pressed(app, key),
+        Some(Popup::Sweep(_)) => return super::matrix::pressed(app, key),
         _ => {}
     }
     let Some(mut popup) = app.popups.pop() else { return Vec::new() };
@@ -97,7 +98,7 @@ pub(crate) fn in_popup(app: &mut App, key: &str) -> Vec<Cmd> {
             app.look_mut(pane).filter = text;
         }
         // They got the key already.
-        Popup::Defects(_) | Popup::Points(_) => {}
+        Popup::Defects(_) | Popup::Points(_) | Popup::Sweep(_) => {}
         Popup::Detail { lines, scroll, title } => match key {
             "q" | "enter" => return Vec::new(),
             "y" | "Y" => {

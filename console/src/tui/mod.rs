@@ -10,6 +10,7 @@ mod export;
 mod filter;
 mod inject;
 mod keys;
+mod matrix;
 mod metrics;
 mod msg;
 mod panes;

@@ -6,6 +6,7 @@ use tui_input::{Input, InputRequest};
 use super::app::{Pane, Undo};
 use super::commands::Id;
 use super::inject::{Palette, Points};
+use super::matrix::Sweep;
 use super::msg::Quit;
 
 /// Something over the screen. The one on top gets the keys.
@@ -63,6 +64,8 @@ pub(crate) enum Popup {
     Defects(Palette),
     /// The list of defect points.
     Points(Points),
+    /// The results of a sweep, over the whole screen.
+    Sweep(Sweep),
     /// A text to read.
     Detail {
         /// What it is about.
@@ -166,7 +169,7 @@ impl Popup {
             | Popup::Filter { .. }
             | Popup::Points(_) => true,
             Popup::Confirm(confirm) => confirm.typed.is_some(),
-            Popup::Menu { .. } | Popup::Detail { .. } | Popup::Defects(_) => false,
+            Popup::Menu { .. } | Popup::Detail { .. } | Popup::Defects(_) | Popup::Sweep(_) => false,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::commands::{Id, may_act};
 use super::keys::move_about;
 use super::msg::Cmd;
 use super::popup::{Confirm, Deed, Popup, Then};
-use crate::world::{DefectState, Role, Tone};
+use crate::world::{DefectState, DefectView, Role, Tone};
 
 pub(crate) use plan::{Plan, plan, read};
 pub(crate) use points::{
@@ -430,9 +430,16 @@ fn go_there(app: &mut App) -> Vec<Cmd> {
     Vec::new()
 }
 
-/// How many defects of the ledger are armed to wait at points of an alias: they stand on one line.
-pub(crate) fn waits_armed(app: &App, alias: &str) -> Vec<String> {
-    let begins = format!("pause {alias}@");
-    let armed = app.world().defects.iter().filter(|it| it.state() == DefectState::Armed);
-    armed.filter(|it| it.spec.starts_with(&begins)).map(|it| it.id.clone()).collect()
+/// Defects of the ledger that are alike in that somebody of an alias is to wait at a point, and did not come by yet:
+/// armed ones, or such as were taken back. Stepping makes many of them, and they stand on one line.
+pub(crate) fn waits_alike(app: &App, alias: &str, state: DefectState) -> Vec<String> {
+    let alike = |it: &&DefectView| it.state() == state && waits_for(it).as_deref() == Some(alias);
+    app.world().defects.iter().filter(alike).map(|it| it.id.clone()).collect()
+}
+
+/// The alias at whose point somebody is to wait, for a defect that nobody came by.
+pub(crate) fn waits_for(defect: &DefectView) -> Option<String> {
+    let target = defect.spec.strip_prefix("pause ")?;
+    let nobody = defect.deeds.since_ns().is_none();
+    nobody.then(|| target.split('@').next().unwrap_or_default().to_owned())
 }

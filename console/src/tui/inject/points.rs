@@ -1,7 +1,7 @@
 //! The list of defect points: searched by typing, armed with Enter.
 
 use palib::control::OperatorRequest;
-use palib::defect::Point;
+use palib::defect::{Part, Point};
 use tui_input::Input;
 
 use super::plan::read;
@@ -36,23 +36,21 @@ impl Points {
     /// A point of the list in the language of defects.
     pub(crate) fn text(&self, point: Point) -> String {
         let verb = if self.pause { "pause" } else { "kill" };
-        let target = if side(point) == "FTM" { "ftm" } else { &self.alias };
+        let target = if point.part() == Part::Ftm { "ftm" } else { &self.alias };
         let nth = if self.nth > 1 { format!("#{}", self.nth) } else { String::new() };
         format!("{verb} {target}@{point}{nth}")
     }
 }
 
-/// Whose point it is: the first word of what it means.
-fn side(point: Point) -> &'static str {
-    point.meaning().split(':').next().unwrap_or_default()
-}
-
 /// Whether who plays this part passes a point.
 fn fits(role: Role, point: Point) -> bool {
-    !matches!(
-        (role, side(point)),
-        (Role::Client, "Server" | "Relay") | (Role::Server, "Caller" | "Relay") | (_, "FTM")
-    )
+    match point.part() {
+        Part::Server => role != Role::Client,
+        Part::Caller => role != Role::Server,
+        Part::Relay => role == Role::Relay,
+        Part::Takeover => true,
+        Part::Ftm => false,
+    }
 }
 
 /// The points that members of an alias pass, in the order in which they are passed.
@@ -68,7 +66,7 @@ pub(crate) fn candidates(app: &App, points: &Points) -> Vec<Point> {
         let text = format!("{} {}", point.name(), point.meaning()).to_lowercase();
         words.iter().all(|word| text.contains(word))
     };
-    let ftm = Point::ALL.iter().copied().filter(|point| side(*point) == "FTM");
+    let ftm = Point::ALL.iter().copied().filter(|point| point.part() == Part::Ftm);
     every_point(app, &points.alias).into_iter().chain(ftm).filter(found).collect()
 }
 

@@ -3,25 +3,23 @@
 use std::collections::BTreeSet;
 
 use crate::tui::app::App;
-use crate::tui::inject::waits_armed;
+use crate::tui::inject::{waits_alike, waits_for};
 use crate::tui::table::{Cell, Row, Table, number, plain, text, toned};
 use crate::world::{DefectState, DefectView, Tone, clock, duration_us};
 
 pub(super) fn table(app: &App) -> Table {
     let world = app.world();
     let mut rows = Vec::new();
-    let mut stepped: BTreeSet<String> = BTreeSet::new();
+    let mut told: BTreeSet<String> = BTreeSet::new();
     for defect in world.defects.iter().rev() {
-        match armed_to_wait(defect) {
-            // Stepping arms a point after the other: they stand on one line.
-            Some(alias) => {
-                let ids = waits_armed(app, &alias);
-                if ids.len() < 2 {
-                    rows.push(row(app, defect));
-                } else if stepped.insert(alias.clone()) {
-                    rows.push(steps(app, defect, &alias, &ids));
-                }
+        let alike = waits_for(defect).map(|alias| waits_alike(app, &alias, defect.state()));
+        match alike.filter(|ids| ids.len() > 1) {
+            // The newest of them stands for all.
+            Some(ids) if !told.contains(&defect.id) => {
+                rows.push(steps(app, defect, &ids));
+                told.extend(ids);
             }
+            Some(_) => {}
             None => rows.push(row(app, defect)),
         }
     }
@@ -49,12 +47,6 @@ pub(super) fn table(app: &App) -> Table {
         empty: "Nothing was injected yet.".into(),
         ..Table::default()
     }
-}
-
-/// The alias at whose points somebody is to wait, for a defect that is armed so.
-fn armed_to_wait(defect: &DefectView) -> Option<String> {
-    let target = defect.spec.strip_prefix("pause ")?;
-    (defect.state() == DefectState::Armed).then(|| target.split('@').next().unwrap_or_default().to_owned())
 }
 
 fn state(defect: &DefectView) -> (Tone, String) {
@@ -101,25 +93,31 @@ fn row(app: &App, defect: &DefectView) -> Row {
     }
 }
 
-/// All points at which members of an alias are to wait, as one line.
-fn steps(app: &App, newest: &DefectView, alias: &str, ids: &[String]) -> Row {
+/// Points at which members of an alias are to wait, as one line.
+fn steps(app: &App, newest: &DefectView, ids: &[String]) -> Row {
     let none = || toned(Tone::Past, "-").by(0);
+    let alias = waits_for(newest).unwrap_or_default();
+    let (tone, state) = state(newest);
+    let spec = format!("pause {alias}@ {} points", ids.len());
     Row {
-        key: format!("steps of {alias}"),
+        key: format!("{state} {alias}"),
         first: false,
         cells: vec![
-            toned(Tone::Injected, ids.first().map(|id| format!("{id}…")).unwrap_or_default()),
+            toned(
+                Tone::Injected,
+                ids.first().map(|id| format!("{id}{}", app.theme.ellipsis())).unwrap_or_default(),
+            ),
             toned(Tone::Past, clock(newest.at_unix_ms, app.world().zero_unix_ms)),
-            plain(format!("pause {alias}@ {} points", ids.len())),
-            toned(Tone::Injected, "armed"),
+            plain(&spec),
+            toned(tone, &state),
             none(),
             none(),
             none(),
             none(),
             plain("-"),
-            toned(Tone::Past, "-"),
+            verdict(app, newest),
         ],
-        json: serde_json::json!({ "ids": ids, "spec": format!("pause {alias}@"), "state": "armed" }),
+        json: serde_json::json!({ "ids": ids, "spec": spec, "state": state }),
     }
 }
 

@@ -261,7 +261,7 @@ fn points_that_are_armed_for_stepping_stand_on_one_line() {
     let mut rig = Rig::on(paused_stage()).sized((120, 36));
     let keys: Vec<String> =
         rig.press("1 d").app.table(Pane::Ledger).rows.into_iter().map(|row| row.key).collect();
-    assert_eq!(keys, ["steps of counter", "P1"]);
+    assert_eq!(keys, ["armed counter", "P1"]);
 }
 
 #[test]

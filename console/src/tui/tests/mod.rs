@@ -2,6 +2,7 @@
 
 mod inject;
 mod keys;
+mod matrix;
 mod metrics;
 mod pictures;
 mod relay;

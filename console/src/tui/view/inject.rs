@@ -150,7 +150,7 @@ fn small(app: &App, palette: &Palette, buffer: &mut Buffer, area: Rect, shown: &
     preview(app, palette, buffer, bottom);
 }
 
-fn clear(buffer: &mut Buffer, area: Rect) {
+pub(super) fn clear(buffer: &mut Buffer, area: Rect) {
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {
             buffer[(x, y)].reset();

@@ -48,6 +48,7 @@ pub(super) fn popup(app: &App, popup: &Popup, buffer: &mut Buffer, area: Rect, s
             list(app, buffer, area, ("help", input, *chosen), found.iter().map(line).collect(), shown);
         }
         Popup::Defects(palette) => super::inject::palette(app, palette, buffer, body(area), shown),
+        Popup::Sweep(sweep) => super::matrix::sweep(app, sweep, buffer, body(area)),
         Popup::Points(points) => {
             let found = candidates(app, points);
             let verb = if points.pause { "wait" } else { "die" };

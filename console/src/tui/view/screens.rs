@@ -59,7 +59,7 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
             buffer,
             top,
             &title,
-            &format!("{}{}", managed_by(app), topology::off_the_lines(app)),
+            &format!("{}{}", topology::off_the_lines(app), managed_by(app)),
             false,
         );
         topology::topology(app, buffer, inner);

@@ -218,7 +218,7 @@ pub(super) fn off_the_lines(app: &App) -> String {
     let edges = app.world().edges();
     let drawn = |ends: &(String, String)| edges.iter().any(|edge| is_between(edge, ends));
     let off = disturbed(app).into_iter().filter(|it| !drawn(&it.ends));
-    let texts = off.map(|it| format!("   {}: {} {}", it.label, it.ends.0, it.ends.1));
+    let texts = off.map(|it| format!("{}: {} {}   ", it.label, it.ends.0, it.ends.1));
     texts.collect()
 }
 
