@@ -14,6 +14,7 @@ pub mod operator;
 pub mod report;
 pub mod run;
 pub mod sequence;
+pub mod simulate;
 pub mod state;
 pub mod sweep;
 pub mod tui;

@@ -272,7 +272,7 @@ fn a_point_that_nobody_passes_can_be_disarmed_and_is_forgotten_with_its_ftm() {
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     assert!(wrong.err.contains("did you mean `after-block`?"), "{wrong:?}");
     let process = site.palib(&["defect", "kill counter-1@after-block"]);
-    assert!(process.code != Some(0) && process.err.contains("are armed for an alias"), "{process:?}");
+    assert!(process.code != Some(0) && process.err.contains("are those of an alias"), "{process:?}");
 
     let armed = || site.palib(&["points", "--armed", "--json"]).ok().json();
     site.palib(&["defect", "kill counter@after-block#2"]).ok();
@@ -282,7 +282,7 @@ fn a_point_that_nobody_passes_can_be_disarmed_and_is_forgotten_with_its_ftm() {
     site.palib(&["heal", "P1"]).ok();
     assert_eq!(armed(), serde_json::json!([]));
     let gone = site.palib(&["heal", "P1"]);
-    assert!(gone.code != Some(0) && gone.err.contains("points --armed"), "{gone:?}");
+    assert!(gone.code != Some(0) && gone.err.contains("`palib heal` takes all back"), "{gone:?}");
 
     // The next FTM knows nothing of it, and neither do the processes that joined it.
     site.palib(&["defect", "kill counter@after-commit"]).ok();

@@ -3,97 +3,15 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use palib::control::{FromFtm, OperatorRequest, ToFtm, ToFtmFromOperator};
 use palib::tls::{Authority, Grant, Identity};
 use palib::transport::{Endpoint, Link, LinkError};
 use palib::wire::Frame;
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use support::{Site, eventually};
-
-/// A running counter with a backup, and nobody who calls it.
-struct Counter {
-    site: Site,
-}
-
-const FILE: &str = r#"
-name = "pair"
-[aliases.counter]
-kind = "counter"
-members = 2
-active = "counter-1"
-"#;
-
-impl Counter {
-    fn up(environment: &[(&str, &str)]) -> Self {
-        let site = Site::new();
-        let file = site.file("pair.toml", FILE);
-        let mut command = site.command(&["up", &file, "--detach", "--json"]);
-        command.envs(environment.iter().copied());
-        let started = command.output().expect("palib can be run");
-        assert!(started.status.success(), "{started:?}");
-        let counter = Self { site };
-        counter.until("counter-1 is in service with a backup", |rows| {
-            state_of(rows, "counter-1") == "in_service" && state_of(rows, "counter-2") == "backup"
-        });
-        counter
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let mut arguments = arguments.to_vec();
-        arguments.push("--json");
-        self.site.palib(&arguments).ok().json()
-    }
-
-    fn until(&self, what: &str, is: impl Fn(&Value) -> bool) {
-        eventually(what, || {
-            let ran = self.site.palib(&["aliases", "counter", "--json"]);
-            if ran.code == Some(0) && is(&ran.json()) { Ok(()) } else { Err(format!("{ran:?}")) }
-        });
-    }
-
-    /// The events of a kind, oldest first.
-    fn events(&self, kind: &str) -> Vec<Value> {
-        let all = self.json(&["events", "--limit", "100000"]);
-        all.as_array().into_iter().flatten().filter(|event| event["kind"] == kind).cloned().collect()
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.site.state().join("pair").join(name)
-    }
-
-    fn pid_in(&self, file: &str) -> Pid {
-        let text = std::fs::read_to_string(self.folder(file)).expect("the file is there");
-        pid(text.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("it begins with a pid"))
-    }
-
-    fn pid_of(&self, process: &str) -> Pid {
-        let rows = self.json(&["ps"]);
-        let row = rows.as_array().into_iter().flatten().find(|row| row["process"] == process);
-        pid(row.and_then(|row| row["pid"].as_u64()).and_then(|pid| i32::try_from(pid).ok()).expect("it runs"))
-    }
-
-    fn down(&self) {
-        self.site.palib(&["down", "pair"]).ok();
-        self.site.assert_nobody_is_left();
-    }
-}
-
-fn pid(number: i32) -> Pid {
-    Pid::from_raw(number).expect("a process id")
-}
-
-fn signal(pid: Pid, signal: Signal) {
-    kill_process(pid, signal).expect("it lives");
-}
-
-fn state_of<'a>(rows: &'a Value, process: &str) -> &'a str {
-    let row = rows.as_array().into_iter().flatten().find(|row| row["process"] == process);
-    row.and_then(|row| row["state"].as_str()).unwrap_or_default()
-}
+use rustix::process::Signal;
+use support::eventually;
+use support::pair::{Counter, signal, state_of};
 
 #[test]
 fn a_hang_is_taken_over_only_when_it_lasts() {

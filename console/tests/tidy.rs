@@ -67,6 +67,8 @@ fn dependencies(manifest: &str) -> Vec<String> {
 #[test]
 fn imports_go_down_only() {
     assert_eq!(dependencies("shared/core/Cargo.toml"), Vec::<String>::new(), "palib-core depends on nothing");
+    let simulation = dependencies("shared/simulation/Cargo.toml");
+    assert_eq!(simulation, ["palib-core", "rand_pcg"], "a simulation is the core and chance");
     for (manifest, forbidden) in [
         ("shared/Cargo.toml", &["palib-node", "palib-console"][..]),
         ("node/Cargo.toml", &["palib-console", "palib-core", "redb", "quinn"]),
@@ -85,6 +87,13 @@ fn core_knows_no_clock_no_disk_and_no_network() {
         ["std::time", "std::fs", "std::net", "std::thread", "SystemTime", "Instant::now", "use std::"];
     let places: Vec<String> = lines_with("shared/core/src", &words);
     none("palib-core does I/O", &places);
+}
+
+/// Else a seed would not mean the same schedule each time.
+#[test]
+fn the_simulation_knows_no_clock_no_thread_and_no_order_of_chance() {
+    let words = ["std::time", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "HashSet"];
+    none("the simulation depends on more than its schedule", &lines_with("shared/simulation/src", &words));
 }
 
 #[test]

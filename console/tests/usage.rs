@@ -51,10 +51,8 @@ fn wrong_usage_ends_with_2() {
         (&["no-such-command"][..], "unrecognized subcommand"),
         (&["run", "counter", "--for", "soon"], "is no duration"),
         (&["run", "counter", "--storm", "0/s"], "is no rate"),
-        (
-            &["run", "counter", "--defect", "cut a b"],
-            "not in this version: cut; it has kill, hang, exit, pause",
-        ),
+        (&["run", "counter", "--defect", "cut a b"], "nothing is named `a` in counter"),
+        (&["run", "counter", "--defect", "cut counter counter"], "a link has two ends"),
         (&["run", "counter", "--defect", "kil counter"], "did you mean `kill`?"),
         (&["run", "counter", "--defect", "kill conter"], "did you mean `counter`?"),
         (&["run", "no-such-file.toml"], "the name of a demo: "),

@@ -241,10 +241,10 @@ impl CallSide {
     }
 
     /// Answers and refusals came in.
-    pub(crate) fn messages(&self, from: SocketAddr, messages: &mut Vec<Message<Bytes>>) {
+    pub(crate) fn messages(&self, from: SocketAddr, messages: impl Iterator<Item = Message<Bytes>>) {
         let now = clock::now();
         let mut state = self.state.lock();
-        for message in messages.drain(..) {
+        for message in messages {
             match message {
                 Message::Answer { id, outcome, .. } => {
                     self.pass(Point::AfterArrival);
@@ -333,24 +333,28 @@ impl CallSide {
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
         state.now = now;
         let idle = state.core.next_wakeup().is_none();
-        // Nearly always there is nothing before it, and nothing that follows from it.
-        let mut next = Some(input);
-        if !state.todo.is_empty() {
-            state.todo.extend(next.take());
-            next = state.todo.pop_front();
+        // Nearly always there is nothing before it, and nothing that follows from it: then it is not moved about.
+        if state.todo.is_empty() {
+            self.handle(state, input);
+        } else {
+            state.todo.push_back(input);
         }
-        while let Some(input) = next {
-            let mut effects = std::mem::take(&mut state.effects);
-            state.core.handle(now, input, &mut effects);
-            for effect in effects.drain(..) {
-                self.perform(state, now, effect);
-            }
-            state.effects = effects;
-            next = state.todo.pop_front();
+        while let Some(input) = state.todo.pop_front() {
+            self.handle(state, input);
         }
         if idle && state.core.next_wakeup().is_some() {
             self.busy.notify_one();
         }
+    }
+
+    #[inline]
+    fn handle(&self, state: &mut State, input: Input<Bytes>) {
+        let (mut effects, now) = (std::mem::take(&mut state.effects), state.now);
+        state.core.handle(now, input, &mut effects);
+        for effect in effects.drain(..) {
+            self.perform(state, now, effect);
+        }
+        state.effects = effects;
     }
 
     fn perform(&self, state: &mut State, now: Nanos, effect: Effect<Bytes>) {

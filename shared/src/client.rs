@@ -168,14 +168,18 @@ impl Client {
     async fn wait(&self, started: Started) -> Result<Done> {
         let id_text = || self.shared.directory.id_text(started.id);
         match started.arrival.await {
-            Ok(Arrival::Outcome { outcome, returned_ns }) => Ok(Done {
-                id: started.id,
-                invoked_ns: started.invoked_ns,
-                returned_ns,
-                outcome: Some(outcome),
-                side: self.side.clone(),
-                shared: self.shared.clone(),
-            }),
+            Ok(Arrival::Outcome { outcome, returned_ns }) => {
+                // What was called before a takeover counts from then: its caller has waited so long.
+                self.membership.latency.record(returned_ns.saturating_sub(started.invoked_ns) / 1_000);
+                Ok(Done {
+                    id: started.id,
+                    invoked_ns: started.invoked_ns,
+                    returned_ns,
+                    outcome: Some(outcome),
+                    side: self.side.clone(),
+                    shared: self.shared.clone(),
+                })
+            }
             Ok(Arrival::Refused(refusal)) => {
                 let _ = self.side.consume(started.id, None);
                 Err(Error::Refused { id: id_text(), refusal })

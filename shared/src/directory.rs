@@ -34,7 +34,9 @@ impl Directory {
             }
         }
         let mut routes = Vec::new();
-        for row in &change.aliases {
+        let unknown = |row: &&AliasRow| !table.rows.contains_key(&AliasId(row.alias_id));
+        let unsure: Vec<&AliasRow> = change.unsure.iter().filter(unknown).collect();
+        for row in unsure.into_iter().chain(&change.aliases) {
             let alias = AliasId(row.alias_id);
             let old = table.rows.insert(alias, row.clone());
             for member in old.iter().flat_map(|row| &row.members) {
@@ -139,5 +141,37 @@ fn route_of(row: &AliasRow) -> Route {
     Route {
         incarnation: Incarnation(row.incarnation),
         port: row.in_service().map(|member| PortId(member.port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A caller that was started just after the FTM took over its predecessor's calls, while the FTM still waited for the
+    /// holder of the alias they were for. It knew no name for it, and booked them under a number.
+    #[test]
+    fn rows_that_nobody_is_sure_of_are_taken_where_nothing_is_known() {
+        let row = |incarnation| AliasRow {
+            alias: "relay".to_owned(),
+            alias_id: 2,
+            kind: "relay".to_owned(),
+            incarnation,
+            site: 1,
+            members: Vec::new(),
+        };
+        let change = |sure: &[AliasRow], unsure: &[AliasRow]| TableChange {
+            version: 1,
+            aliases: sure.to_vec(),
+            unsure: unsure.to_vec(),
+            gone: Vec::new(),
+        };
+        let directory = Directory::default();
+        directory.apply(&change(&[], &[row(1)]));
+        assert_eq!(directory.name(AliasId(2)), "relay");
+        directory.apply(&change(&[row(3)], &[]));
+        directory.apply(&change(&[], &[row(1)]));
+        let route = directory.route(AliasId(2)).expect("a row");
+        assert_eq!(route.incarnation, Incarnation(3), "what was known is better");
     }
 }

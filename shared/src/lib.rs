@@ -40,6 +40,7 @@ mod hashing;
 mod inspect;
 mod large;
 mod last_words;
+mod latency;
 pub mod limits;
 mod links;
 mod membership;

@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use crate::calling::CallSide;
 use crate::control::{AliasStats, TakeoverTiming, TicketAlias};
 use crate::defect::{DiskFaults, Point};
+use crate::latency::Latency;
 use crate::process::Shared;
 use crate::serving::{Found, Promotion, Serving};
 use crate::sink::AreaSink;
@@ -51,6 +52,8 @@ pub(crate) struct Membership {
     in_service: watch::Sender<bool>,
     commands: Mutex<Option<Commands>>,
     counters: RwLock<Option<Counters>>,
+    /// How long calls took that were made here.
+    pub(crate) latency: Latency,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Option<Outcome<Bytes>>>>>,
     numbers: AtomicU64,
 }
@@ -77,6 +80,7 @@ impl Membership {
             in_service: watch::Sender::new(false),
             commands: Mutex::new(None),
             counters: RwLock::new(None),
+            latency: Latency::default(),
             waiting: Mutex::new(HashMap::new()),
             numbers: AtomicU64::new(1),
         }
@@ -257,7 +261,8 @@ impl Membership {
 
     /// What this membership measured.
     pub(crate) fn stats(&self) -> AliasStats {
-        let mut stats = AliasStats { alias: self.ticket.alias.clone(), ..AliasStats::default() };
+        let latency_us = self.latency.read();
+        let mut stats = AliasStats { alias: self.ticket.alias.clone(), latency_us, ..AliasStats::default() };
         if let Some(active) = self.active() {
             stats.in_service = *self.in_service.borrow();
             let area = active.area.store.commit_stats();

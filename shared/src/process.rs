@@ -21,7 +21,7 @@ use crate::links::{self, Links};
 use crate::membership::Membership;
 use crate::service::Service;
 use crate::serving::{ServeSide, Serving};
-use crate::stable::redb::area_path;
+use crate::stable::area_path;
 use crate::tls::Identity;
 use crate::trace::Trace;
 use crate::transport::{Endpoint, Link};
@@ -275,21 +275,22 @@ impl Shared {
 
     /// Frames came in on a link that this process opened: answers to its calls.
     pub(crate) fn answers(&self, address: SocketAddr, frames: &mut Vec<Frame>) {
-        let mut messages: Vec<Message<Bytes>> = Vec::with_capacity(frames.len());
-        messages.extend(frames.drain(..).filter_map(|frame| match frame {
+        let message_of = |frame| match frame {
             Frame::Message(message) => Some(message),
             Frame::Control(_) => None,
-        }));
-        for membership in &self.memberships {
-            let Some(active) = membership.active() else { continue };
-            if self.memberships.len() == 1 {
-                active.calling.messages(address, &mut messages);
-            } else {
-                let mut mine: Vec<_> =
-                    messages.extract_if(.., |message| source_of(message) == membership.alias).collect();
-                active.calling.messages(address, &mut mine);
+        };
+        if let [membership] = &self.memberships[..] {
+            if let Some(active) = membership.active() {
+                active.calling.messages(address, frames.drain(..).filter_map(message_of));
+            }
+        } else {
+            for membership in &self.memberships {
+                let Some(active) = membership.active() else { continue };
+                let is_mine = |frame: &mut Frame| matches!(frame, Frame::Message(message) if source_of(message) == membership.alias);
+                active.calling.messages(address, frames.extract_if(.., is_mine).filter_map(message_of));
             }
         }
+        frames.clear();
     }
 
     /// A link that another process opened is gone.

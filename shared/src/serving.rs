@@ -214,27 +214,32 @@ impl<S: Service> ServeSide<S> {
     }
 
     fn feed_at(&self, state: &mut State, now: Nanos, input: Input<Bytes>) {
-        // Nearly always there is nothing before it, and nothing that follows from it.
-        let mut next = Some(input);
-        if !state.todo.is_empty() {
-            state.todo.extend(next.take());
-            next = state.todo.pop_front();
+        state.now = now;
+        // Nearly always there is nothing before it, and nothing that follows from it: then it is not moved about, which
+        // takes as long as much that is done with it.
+        if state.todo.is_empty() {
+            self.handle(state, input);
+        } else {
+            state.todo.push_back(input);
         }
-        self.feed_all(state, now, next);
+        self.feed_todo(state);
     }
 
-    /// Feeds this input, and then what is to be done already and what follows.
-    fn feed_all(&self, state: &mut State, now: Nanos, mut next: Option<Input<Bytes>>) {
-        state.now = now;
-        while let Some(input) = next {
-            let mut effects = std::mem::take(&mut state.effects);
-            state.core.handle(now, input, &mut effects);
-            for effect in effects.drain(..) {
-                self.perform(state, effect);
-            }
-            state.effects = effects;
-            next = state.todo.pop_front();
+    /// Feeds what is to be done already, and what follows.
+    fn feed_todo(&self, state: &mut State) {
+        while let Some(input) = state.todo.pop_front() {
+            self.handle(state, input);
         }
+    }
+
+    #[inline]
+    fn handle(&self, state: &mut State, input: Input<Bytes>) {
+        let mut effects = std::mem::take(&mut state.effects);
+        state.core.handle(state.now, input, &mut effects);
+        for effect in effects.drain(..) {
+            self.perform(state, effect);
+        }
+        state.effects = effects;
     }
 
     fn perform(&self, state: &mut State, effect: Effect<Bytes>) {
@@ -260,9 +265,7 @@ impl<S: Service> ServeSide<S> {
             Effect::Refuse { asker, id, refusal } => {
                 state.refused += 1;
                 if let Some(link) = state.links.get(&asker.0) {
-                    self.pass(Point::BeforeRefuse);
                     let _ = link.send_message(&Message::Refused { id, refusal });
-                    self.pass(Point::AfterRefuse);
                 }
             }
             Effect::Ready => {
@@ -333,8 +336,8 @@ impl<S: Service> Serving for ServeSide<S> {
     fn news(&self) {
         let mut state = self.state.lock();
         self.hear(&mut state);
-        let next = state.todo.pop_front();
-        self.feed_all(&mut state, clock::now(), next);
+        state.now = clock::now();
+        self.feed_todo(&mut state);
     }
 
     fn link_gone(&self, link: u64) {

@@ -101,7 +101,7 @@ fn areas() -> &'static (Vec<u8>, Vec<u8>) {
         let folder = tempfile::tempdir().expect("a folder");
         raise_fence(folder.path(), ALIAS, Incarnation(1)).expect("a fence");
         let (told, committed) = mpsc::channel();
-        let area = open_area(folder.path(), ALIAS, AliasId(7), Incarnation(1), Arc::new(Told(told)));
+        let area = open_area(folder.path(), ALIAS, AliasId(7), Incarnation(1), Arc::new(Told(told)), None);
         let area = area.expect("a new area");
         area.submit(Job { incarnation: Incarnation(1), writes: writes(), token: Token::Other(0) });
         committed.recv().expect("the writer lives");

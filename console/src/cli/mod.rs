@@ -25,6 +25,7 @@ mod relays;
 mod report;
 mod resolve;
 mod run;
+mod simulate;
 mod sweep;
 mod table;
 mod up;
@@ -105,6 +106,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Judge a recorded history: exactly once and linearizable, or not and why
     Check(check::Check),
+    /// Run the protocol's core through schedules of simulated defects, by the million
+    Simulate(simulate::Simulate),
     /// Play the claims and figures of the patent against real processes, and say which of them held
     Claims(claims::Claims),
     /// A run of `run --out` as one self-contained HTML page
@@ -185,6 +188,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Policy(command) => block_on(command.run(context)),
         Command::Inspect(command) => command.run(context),
         Command::Check(command) => command.run(context),
+        Command::Simulate(command) => command.run(context),
         Command::Report(command) => command.run(context),
         Command::Claims(command) => block_on(command.run(context)),
         Command::Bench(command) => block_on(command.run(context)),

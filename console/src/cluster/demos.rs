@@ -15,6 +15,7 @@ pub const DEMOS: &[Demo] = &[
     Demo { name: "client-takeover", text: include_str!("../../../demos/client-takeover.toml") },
     Demo { name: "ledger", text: include_str!("../../../demos/ledger.toml") },
     Demo { name: "files", text: include_str!("../../../demos/files.toml") },
+    Demo { name: "faults", text: include_str!("../../../demos/faults.toml") },
     Demo { name: "relay", text: include_str!("../../../demos/relay.toml") },
     Demo { name: "rollback", text: include_str!("../../../demos/rollback.toml") },
     Demo { name: "substitute", text: include_str!("../../../demos/substitute.toml") },

@@ -185,8 +185,8 @@ fn each_kind_of_mistake_says_what_would_be_right() {
             "did you mean \"counter\"?",
         ),
         (
-            format!("name = \"c\"\n{alias}[[tour]]\nsay = \"x\"\ndo = \"cut counter caller\""),
-            "not in this version: cut",
+            format!("name = \"c\"\n{alias}[[tour]]\nsay = \"x\"\ndo = \"cut counter counter\""),
+            "a link has two ends",
         ),
         (
             format!("name = \"c\"\n{alias}[[tour]]\nsay = \"x\"\nexpect = [\"lots = 0\"]"),

@@ -19,8 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use palib::defect::{Part, Point};
 pub use palib::defect::{DiskFault, LinkFault, Percent};
+use palib::defect::{Part, Point};
 
 use crate::units;
 

@@ -375,6 +375,7 @@ fn manager(
             let record = AliasRecord {
                 incarnation: Incarnation(info.state.incarnation),
                 holder: info.state.holder.map(ProcessId),
+                fenced: info.state.fenced,
                 trans_base: TransId(info.state.trans_base),
             };
             AliasConfig { alias: *id, scope: scope_of(info.spec.trans_scope), preferred, record }

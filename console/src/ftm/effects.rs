@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use palib::control::{FromFtm, JoinTicket, TableChange, TicketAlias, What};
+use palib::control::{FromFtm, JoinTicket, TicketAlias, What};
 use palib::defect::Point;
 use palib_core::ids::{AliasId, Incarnation, ProcessId};
 use palib_core::manager::{Cause, Change, Effect, Input, Note, Seat};
@@ -87,6 +87,7 @@ impl Ftm {
                 let Some(info) = self.aliases.get_mut(alias) else { return Vec::new() };
                 info.state.incarnation = record.incarnation.0;
                 info.state.holder = record.holder.map(|holder| holder.0);
+                info.state.fenced = record.fenced;
                 info.state.trans_base = record.trans_base.0;
                 vec![Write::Alias(info.spec.name.clone(), info.state.clone())]
             }
@@ -234,7 +235,7 @@ impl Ftm {
         }
         self.pass(Point::BeforePush);
         self.table_version += 1;
-        let change = TableChange { version: self.table_version, aliases: changed, gone: Vec::new() };
+        let change = self.table_of(changed);
         let order = FromFtm::Table(change);
         for link in self.runs.values().filter_map(|run| run.link.as_ref()) {
             let _ = link.send_control(&order);

@@ -17,6 +17,7 @@ use palib::transport::Link;
 use palib_core::ids::ProcessId;
 use palib_core::manager::Seat;
 
+use super::boot::count_on;
 use super::effects::next_defect;
 use super::store::{FaultState, Write};
 use super::{Death, Ftm, Message, now_ns, unix_ms};
@@ -118,6 +119,8 @@ impl Ftm {
     /// Goes on with what a former FTM remembered.
     pub(super) fn go_on_with_faults(&mut self, remembered: &BTreeMap<String, FaultState>) {
         for (id, FaultState { spec, until_unix_ms }) in remembered {
+            // The line of the log that tells of it may not have been written any more.
+            count_on(&mut self.defects, id);
             let Ok(Defect { injury, .. }) = spec.parse() else { continue };
             self.faults.push(StandingFault { id: id.clone(), injury });
             if let Some(until) = until_unix_ms {
@@ -149,6 +152,14 @@ impl Ftm {
             }
         }
         self.links.insert(link.number(), link);
+    }
+
+    /// A process is dead, and what speaks from its address from now on is another.
+    pub(super) fn moved_away(&mut self, name: &str) {
+        self.knocked.remove(name);
+        if !self.faults.is_empty() {
+            self.enforce_faults();
+        }
     }
 
     /// Enforces all faults here, and tells everybody what to enforce.
@@ -184,7 +195,7 @@ impl Ftm {
 
     /// Where a process is: where its run takes calls, and where the last one that used its name has connected from.
     fn addresses(&self, name: &str) -> Vec<SocketAddr> {
-        let runs = self.runs.values().filter(|run| self.name(run.seat) == name);
+        let runs = self.runs.values().filter(|run| run.handle.is_some() && self.name(run.seat) == name);
         let mut addresses: Vec<_> = runs.filter_map(|run| run.address).collect();
         addresses.extend(self.knocked.get(name).filter(|knocked| !addresses.contains(knocked)));
         addresses

@@ -1,6 +1,6 @@
 //! What is heard of processes: from the operating system, and from themselves.
 
-use palib::control::{Event, FromFtm, TableChange, TakeoverTiming, ToFtm, What};
+use palib::control::{Event, FromFtm, TakeoverTiming, ToFtm, What};
 use palib::defect::Point;
 use palib::transport::Link;
 use palib_core::ids::{AliasId, Incarnation, ProcessId};
@@ -62,6 +62,7 @@ impl Ftm {
         info.death.detected_ns = info.death.detected_ns.filter(|_| fenced).or(Some(at_ns));
         info.death.dead_ns = Some(at_ns);
         let (name, injured, before) = (info.name.clone(), info.injured.join(" "), info.why.clone());
+        self.moved_away(&name);
         let last_words = palib::take_last_words(&self.folder.fired(&name));
         let words = how.words();
         if let Some(last) = &last_words {
@@ -139,7 +140,7 @@ impl Ftm {
             ToFtm::Heartbeat { stats, .. } => self.heartbeat(process, seat, stats),
             ToFtm::Inquire { alias } => {
                 let aliases = self.alias_row(AliasId(alias)).into_iter().collect();
-                let change = TableChange { version: self.table_version, aliases, gone: Vec::new() };
+                let change = self.table_of(aliases);
                 self.order(process, &FromFtm::Table(change));
             }
             ToFtm::Promoted { alias, incarnation, timing } => {
@@ -205,7 +206,7 @@ impl Ftm {
                 self.seats.get_mut(&seat).map(|info| std::mem::take(&mut info.injured)).unwrap_or_default();
             healed.into_iter().for_each(|id| self.emit(What::Healed { id }));
         }
-        let table = TableChange { version: self.table_version, aliases: self.all_rows(), gone: Vec::new() };
+        let table = self.whole_table();
         // Before it, or anybody, may send something.
         self.enforce_faults();
         self.order(process, &FromFtm::Table(table));
@@ -250,7 +251,8 @@ impl Ftm {
         reason: String,
     ) {
         if let Some(fired) = self.take_fired(seat).filter(|fired| faults::is_fault(&fired.id)) {
-            self.disk_struck(process, seat, &fired.id, fired.at_ns);
+            // It has struck, and nobody died of it.
+            self.heal_fault(&fired.id);
         }
         self.set_why(seat, format!("promotion failed: {reason}"));
         if let Some(info) = self.aliases.get_mut(&alias) {

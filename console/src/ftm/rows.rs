@@ -1,6 +1,6 @@
 //! What others are told of the tables: rows in words.
 
-use palib::control::{AliasRow, MemberRow, MemberState, ProcessRow};
+use palib::control::{AliasRow, MemberRow, MemberState, ProcessRow, TableChange};
 use palib_core::alias::{self, Member};
 use palib_core::ids::{AliasId, ProcessId};
 use palib_core::manager::{Phase, Seat};
@@ -27,11 +27,19 @@ impl Ftm {
         })
     }
 
-    /// The rows of all aliases that are known for sure, the operators' own among them.
-    pub(super) fn all_rows(&self) -> Vec<AliasRow> {
-        let settled = self.aliases.keys().filter(|alias| self.manager.is_settled(**alias));
-        let mut rows: Vec<_> = settled.filter_map(|alias| self.alias_row(*alias)).collect();
-        rows.push(AliasRow {
+    /// These rows as a change of the table.
+    pub(super) fn table_of(&self, aliases: Vec<AliasRow>) -> TableChange {
+        TableChange { version: self.table_version, aliases, unsure: Vec::new(), gone: Vec::new() }
+    }
+
+    /// The rows of all aliases, the operators' own among them; those apart that are not known for sure.
+    pub(super) fn whole_table(&self) -> TableChange {
+        let rows = |settled: bool| {
+            let aliases = self.aliases.keys().filter(|alias| self.manager.is_settled(**alias) == settled);
+            aliases.filter_map(|alias| self.alias_row(*alias)).collect::<Vec<_>>()
+        };
+        let mut table = TableChange { unsure: rows(false), ..self.table_of(rows(true)) };
+        table.aliases.push(AliasRow {
             alias: "operator".to_owned(),
             alias_id: self.operator.id,
             kind: "operator".to_owned(),
@@ -39,7 +47,7 @@ impl Ftm {
             site: SITE,
             members: Vec::new(),
         });
-        rows
+        table
     }
 
     /// All processes.

@@ -59,8 +59,11 @@ pub(crate) struct AliasState {
     pub(crate) id: u32,
     /// Its incarnation.
     pub(crate) incarnation: u64,
-    /// The process that was told to serve in it.
+    /// The process that was told to serve in it, or in the one before if it is fenced.
     pub(crate) holder: Option<u32>,
+    /// Whether that process was fenced.
+    #[serde(default)]
+    pub(crate) fenced: bool,
     /// The base of transIds given with it.
     pub(crate) trans_base: u64,
     /// True once a cluster file no longer had it. Its number is not given again.

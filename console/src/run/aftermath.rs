@@ -11,7 +11,7 @@ const TIME_IN_VAIN: Duration = Duration::from_millis(2_500);
 /// Nor will one that was not passed for so long, however slow the calls are.
 const IN_VAIN_AT_LAST: Duration = Duration::from_secs(12);
 /// Somebody who was told to end stays away, and a link that is cut stays cut: then this is long enough.
-const AFTERMATH_MAX: Duration = Duration::from_secs(4);
+const AFTERMATH_MAX: Duration = Duration::from_secs(6);
 
 /// What is seen of a run at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Seen {
     pub(super) acked: u64,
     /// Defects that have happened.
     pub(super) happened: usize,
-    /// Whether everybody is in place.
+    /// Whether everybody is in place, and no defect goes on.
     pub(super) whole: bool,
 }
 
@@ -31,14 +31,16 @@ pub(super) struct Aftermath {
     wanted: usize,
     /// When the last defect was ordered, and how many calls were acknowledged then.
     ordered: (Instant, u64),
-    /// The same of when all of them had happened.
-    happened: Option<(Instant, u64)>,
+    /// When all of them had happened.
+    happened: Option<Instant>,
+    /// Since then everybody is in place, and how many calls were acknowledged at that moment.
+    whole: Option<u64>,
 }
 
 impl Aftermath {
     /// Of so many defects, none of which was ordered yet.
     pub(super) fn new(wanted: usize, now: Instant) -> Self {
-        Self { wanted, ordered: (now, 0), happened: None }
+        Self { wanted, ordered: (now, 0), happened: None, whole: None }
     }
 
     /// A defect was ordered.
@@ -54,8 +56,9 @@ impl Aftermath {
             let (waited, more) = (now.saturating_duration_since(since), acked.saturating_sub(before));
             return waited >= IN_VAIN_AT_LAST || (waited >= TIME_IN_VAIN && more >= CALLS_IN_VAIN);
         }
-        let (since, before) = *self.happened.get_or_insert((now, acked));
-        let goes_on = whole && acked >= before + calls;
+        let since = *self.happened.get_or_insert(now);
+        self.whole = whole.then(|| self.whole.unwrap_or(acked));
+        let goes_on = self.whole.is_some_and(|before| acked >= before + calls);
         goes_on || now.saturating_duration_since(since) >= AFTERMATH_MAX
     }
 }
@@ -84,8 +87,9 @@ mod tests {
         assert!(!over(&mut aftermath, began, 1_000, 1_000, 1, true), "one has not happened");
         assert!(!over(&mut aftermath, began, 1_100, 1_000, 2, true), "no call since");
         assert!(!over(&mut aftermath, began, 1_200, 1_020, 2, false), "somebody is missing");
-        assert!(over(&mut aftermath, began, 1_300, 1_020, 2, true));
-        assert!(over(&mut aftermath, began, 5_200, 1_000, 2, false), "who was told to end stays away");
+        assert!(!over(&mut aftermath, began, 1_300, 1_030, 2, true), "no call since it is whole");
+        assert!(over(&mut aftermath, began, 1_400, 1_050, 2, true));
+        assert!(over(&mut aftermath, began, 7_200, 1_000, 2, false), "who was told to end stays away");
     }
 
     #[test]

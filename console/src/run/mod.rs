@@ -37,6 +37,8 @@ use schedule::Schedule;
 use storm::Storm;
 use summary::Gathered;
 
+/// How long what is armed may fire after the last call was asked for.
+const LAST_CHANCE: Duration = Duration::from_millis(2_500);
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,7 @@ pub enum Length {
     For(Duration),
     /// Until so many calls are acknowledged.
     Calls(u64),
-    /// Until all defects have happened, everybody is in place again, and so many calls more are acknowledged; or until it
+    /// Until all defects have happened and are over, everybody is in place again, and so many calls more are acknowledged; or until it
     /// is clear that some won't happen.
     Done(u64),
 }
@@ -217,6 +219,9 @@ async fn injure_and_settle(
     let elapsed = began.elapsed();
     tell("healing, and asking for every call until its outcome is known");
     load.stop(stage.client()).await?;
+    if matches!(options.length, Length::Done(_)) {
+        last_chance(stage, &mut gathered, &mut redundant).await?;
+    }
     let totals = load.settle(stage, &mut gathered, &mut redundant).await?;
     Ok(Settled {
         suppressed: redundant.total(),
@@ -228,6 +233,23 @@ async fn injure_and_settle(
         elapsed,
         totals,
     })
+}
+
+/// Some points are passed only when calls have ended: what is armed may fire for a while yet.
+async fn last_chance(
+    stage: &mut Stage,
+    gathered: &mut Gathered,
+    redundant: &mut verify::Redundant,
+) -> Result<(), RunError> {
+    let until = Instant::now() + LAST_CHANCE;
+    while gathered.any_armed() && Instant::now() < until {
+        if let Ok(events) = tokio::time::timeout_at(until.into(), stage.next()).await {
+            let events = events?;
+            gathered.take(&events, stage.began_unix_ms);
+            redundant.take(&events);
+        }
+    }
+    Ok(())
 }
 
 /// The part of a run in which things break.
@@ -252,7 +274,7 @@ async fn injure(
             Length::For(span) => now >= began + span,
             Length::Calls(wanted) => stage.world.verdict().acked >= wanted,
             Length::Done(calls) => {
-                let whole = stage::ready(&stage.world, &options.file);
+                let whole = gathered.all_over() && stage::ready(&stage.world, &options.file);
                 let acked = stage.world.verdict().acked;
                 aftermath.is_over(Seen { now, acked, happened: gathered.defects.len(), whole }, calls)
             }

@@ -1,6 +1,6 @@
 //! What came of a run: the one JSON object that programs read, and the lines that people read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use palib::control::{Event, TakeoverTiming, What};
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,8 @@ pub(super) struct Gathered {
     served: BTreeMap<String, u64>,
     /// What is armed, in the language of defects, by its id: it is no defect before it fires.
     armed: BTreeMap<String, String>,
+    /// Defects that are not over, by their ids.
+    open: BTreeSet<String>,
     /// What was disarmed before it fired.
     disarmed: Vec<String>,
     /// The defects so far.
@@ -178,6 +180,7 @@ impl Gathered {
                 }
                 What::Armed { id, spec } => drop(self.armed.insert(id.clone(), spec.clone())),
                 What::Disarmed { id } => self.disarmed.extend(self.armed.remove(id)),
+                What::Healed { id } => drop(self.open.remove(id)),
                 What::Paused { name, point, id } => {
                     let spec = self.armed.remove(id).unwrap_or_else(|| format!("pause {name}@{point}"));
                     self.push_defect(id, &spec, event.unix_ms.saturating_sub(began_unix_ms));
@@ -211,7 +214,18 @@ impl Gathered {
         if self.defects.iter().any(|done| done.id == id && done.spec == spec) {
             return;
         }
+        self.open.insert(id.to_owned());
         self.defects.push(DefectDone { id: id.to_owned(), spec: spec.to_owned(), at_ms });
+    }
+
+    /// Whether every defect that has happened is over: who died is back, who hung goes on or is replaced.
+    pub(super) fn all_over(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Whether a point is armed that has not fired.
+    pub(super) fn any_armed(&self) -> bool {
+        !self.armed.is_empty()
     }
 
     /// The points that were armed and did not fire.

@@ -139,6 +139,8 @@ fn at_point(file: &ClusterFile, alias: &AliasSpec, point: Point, mode: Mode) -> 
             // What happens in each call is waited for a little, so that something came before it.
             let nth = match mode {
                 _ if !besides.is_empty() => 1,
+                // A caller's own change is that it stops at the end, and a mark is sent by itself when calls have ended.
+                _ if (Point::BeforeSendMark..=Point::AfterChange).contains(&point) => 1,
                 Mode::Alone => 2,
                 Mode::Load => 5,
             };
@@ -181,13 +183,22 @@ fn provocations(file: &ClusterFile, alias: &AliasSpec, point: Point) -> Vec<Stri
         _ => match point.part() {
             Part::Takeover => vec![format!("after {PROVOKED_AFTER_MS}ms kill {name}")],
             Part::Relay if point >= Point::BeforeCourse => die_with_calls_on(vec![alias]),
-            Part::Server if point >= Point::AfterReceiveCancel => die_with_calls_on(callers(file, name)),
+            Part::Server if point >= Point::AfterReceiveCancel || stands_in(file, name) => {
+                die_with_calls_on(callers(file, name))
+            }
             Part::Caller if matches!(point, Point::BeforeSendCancel | Point::AfterSendCancel) => {
                 die_with_calls_on(vec![alias])
             }
             _ => Vec::new(),
         },
     }
+}
+
+/// Whether an alias is called only in place of another one, after a takeover.
+fn stands_in(file: &ClusterFile, alias: &str) -> bool {
+    let names = |relay: &AliasSpec, option: &str| relay.options.get(option).is_some_and(|it| it == alias);
+    let mut callers = callers(file, alias).into_iter();
+    callers.all(|relay| names(relay, "substitute") && !names(relay, "to"))
 }
 
 /// A point of the FTM. Alone it dies over the takeover of one alias, under load over those of all.

@@ -77,12 +77,15 @@ pub(super) fn why_not(file: &ClusterFile, alias: &AliasSpec, point: Point) -> Op
 
 fn server(file: &ClusterFile, alias: &AliasSpec, point: Point) -> Option<&'static str> {
     use Point::{
-        AfterBlock, AfterConfirm, AfterHandler, AfterReceiveCancel, AfterTombstone, AfterUndo, AfterUndoing,
-        BeforeBlock, BeforeConfirm, BeforeHandler, BeforeTombstone, BeforeUndo, BeforeUndoing,
+        AfterBlock, AfterConfirm, AfterExecute, AfterHandler, AfterReceiveCancel, AfterTombstone, AfterUndo,
+        AfterUndoing, BeforeBlock, BeforeConfirm, BeforeHandler, BeforeTombstone, BeforeUndo, BeforeUndoing,
     };
     match point {
         BeforeBlock | AfterBlock if !is(alias, &["files"]) => {
             Some("its changes and outcomes are one transaction, without a roll-forward point")
+        }
+        AfterExecute if alias.kind.as_deref() == Some("files") => {
+            Some("it registers the outcome before its handler returns")
         }
         BeforeHandler | AfterHandler if !is(alias, &["files"]) => Some("its outcomes are replies"),
         AfterReceiveCancel | BeforeUndoing | AfterUndoing | BeforeUndo | AfterUndo | BeforeTombstone
@@ -175,6 +178,8 @@ mod tests {
         check("counter", "caller", Point::BeforeSend, true);
         check("counter", "caller", Point::AfterCommit, false);
         check("files", "files", Point::AfterAsk, true);
+        check("files", "files", Point::AfterExecute, false);
+        check("counter", "counter", Point::AfterExecute, true);
         check("relay", "relay", Point::BeforeSend, true);
         check("relay", "relay", Point::BeforeOutbox, false);
         check("relay", "relay", Point::BeforeCourse, false);

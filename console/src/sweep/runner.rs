@@ -141,6 +141,7 @@ async fn decide(options: &SweepOptions, probe: &Probe, out: std::path::PathBuf) 
         callers: Some(callers(options, probe.column.mode)),
         seed: options.seed,
         storm: None,
+        storm_kinds: Vec::new(),
         defects: defects.clone(),
         out: Some(out.clone()),
         program: options.program.clone(),

@@ -1,16 +1,16 @@
 //! What the operator does: to the cluster, and with what is on the screen.
 
-use palib::control::{InDoubtDecision, MemberState, OperatorRequest};
+use palib::control::{InDoubtDecision, OperatorRequest};
 use tui_input::Input;
 
 use crate::world::{Tone, clock};
 
-use super::app::{App, Link, Pane, Purpose, Screen, Undo};
+use super::app::{App, Link, Pane, Purpose, Remedy, Screen, Undo};
 use super::commands::{Id, available, find};
 use super::msg::{Cmd, Quit};
 use super::popup::{Confirm, Deed, Item, Popup, Then};
 use super::update::{back, drill};
-use super::{export, redundancy, relay, resolve, sequence, tour};
+use super::{export, inject, redundancy, relay, resolve, sequence, tour};
 
 /// How long `hang for…` offers.
 const HANG_FOR: &str = "3s";
@@ -56,16 +56,15 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             let what = format!("a member is added to {alias}");
             return order(app, what, OperatorRequest::AddBackup { alias }, None);
         }
-        Id::Undo => {
-            let Some(undo) = app.undo.pop() else { return Vec::new() };
-            return order(app, undo.what, undo.request, None);
-        }
+        Id::Undo => return undo(app),
+        Id::Defects => inject::open(app),
+        Id::Sweep => return super::matrix::open(app),
         Id::HealAll => {
             let remedies =
                 app.history.live().active_defects().filter_map(|it| Some((it.id.clone(), it.remedy()?)));
             let remedies: Vec<_> = remedies.collect();
             app.undo.retain(|undo| {
-                !matches!(undo.request, OperatorRequest::Resume { .. } | OperatorRequest::Disarm { .. })
+                matches!(&undo.by, Remedy::Order(request) if !matches!(request, OperatorRequest::Resume { .. }))
             });
             let heal =
                 remedies.into_iter().map(|(id, remedy)| order(app, format!("{id} is over"), remedy, None));
@@ -158,14 +157,43 @@ pub(crate) fn order(app: &mut App, what: String, request: OperatorRequest, undo:
 }
 
 fn resume(app: &mut App, process: String) -> Vec<Cmd> {
-    let undo = resumption(process);
+    let undo = resumption(process.clone());
     app.undo.retain(|other| *other != undo);
-    order(app, undo.what, undo.request, None)
+    order(app, undo.what, OperatorRequest::Resume { process }, None)
 }
 
 /// How a hang is undone.
-fn resumption(process: String) -> Undo {
-    Undo { what: format!("{process} goes on"), request: OperatorRequest::Resume { process } }
+pub(crate) fn resumption(process: String) -> Undo {
+    Undo { what: format!("{process} goes on"), by: Remedy::Order(OperatorRequest::Resume { process }) }
+}
+
+/// Takes back the last thing that can be.
+fn undo(app: &mut App) -> Vec<Cmd> {
+    while let Some(undo) = app.undo.pop() {
+        match undo.by {
+            Remedy::Order(request) => return order(app, undo.what, request, None),
+            Remedy::Steps(alias) => return inject::disarm_every(app, &alias),
+            Remedy::Newest => {
+                let newest = app.history.live().active_defects().last();
+                if let Some((id, remedy)) = newest.and_then(|it| Some((it.id.clone(), it.remedy()?))) {
+                    return order(app, format!("{id} is over"), remedy, None);
+                }
+            }
+        }
+    }
+    app.tell(Tone::Plain, "what could be undone is over already");
+    Vec::new()
+}
+
+/// Does a command, or tells why it can't be done.
+pub(crate) fn perform_if_possible(app: &mut App, id: Id) -> Vec<Cmd> {
+    match available(app, id) {
+        Ok(()) => perform(app, id),
+        Err(reason) => {
+            app.tell(Tone::Warn, format!("{}: {reason}", find(id).name));
+            Vec::new()
+        }
+    }
 }
 
 fn hang_order(app: &mut App, process: String, for_ms: Option<u64>) -> Vec<Cmd> {
@@ -179,7 +207,8 @@ fn end(app: &mut App, id: Id) {
     let Some((process, _)) = app.target() else { return };
     let pid = app.history.live().processes.get(&process).and_then(|it| it.pid);
     let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-    let (lines, last_of) = consequences(app, &process);
+    let (told, last_of) = inject::consequences(app, std::slice::from_ref(&process));
+    let lines = told.into_iter().map(|sentence| sentence.text).collect();
     let (verb, what, request) = match id {
         Id::Kill => {
             ("Kill", format!("{process} was killed"), OperatorRequest::Kill { process: process.clone() })
@@ -200,45 +229,6 @@ fn end(app: &mut App, id: Id) {
     }));
 }
 
-/// What the end of a process takes down, in sentences; and an alias it is the last living member of.
-fn consequences(app: &App, process: &str) -> (Vec<String>, Option<String>) {
-    let world = app.history.live();
-    let mut lines = Vec::new();
-    let mut last_of = None;
-    for (alias, in_service) in world.memberships(process) {
-        let members = world.aliases[alias].members.iter();
-        let heirs: Vec<&str> = members
-            .filter(|it| {
-                it.process != process && matches!(it.state, MemberState::Backup | MemberState::InService)
-            })
-            .map(|it| it.process.as_str())
-            .collect();
-        lines.push(match (in_service, heirs.first()) {
-            (true, Some(heir)) => format!("{alias}: {heir} takes over. {}", under_way(app, alias)),
-            (false, Some(heir)) => {
-                format!("{alias}: {heir} goes on; its backup is gone until it starts again.")
-            }
-            (_, None) => format!("{alias}: nobody is left. Calls wait until a member starts again."),
-        });
-        if heirs.is_empty() {
-            last_of = Some(alias.to_owned());
-        }
-    }
-    if lines.is_empty() {
-        lines.push(format!("{process} is a member of no alias."));
-    }
-    (lines, last_of)
-}
-
-fn under_way(app: &App, alias: &str) -> String {
-    let mut line = String::new();
-    if let Some(stats) = app.history.live().active_stats(Some(alias)).next() {
-        let calls = stats.executing + stats.held + stats.pending;
-        line = format!("About {calls} calls are under way; each is answered once.");
-    }
-    line
-}
-
 /// `Enter` in a pane.
 pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
     match app.pane() {
@@ -257,6 +247,10 @@ pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
         Pane::Records => record_detail(app),
         Pane::Sequence => sequence::go_there(app),
         Pane::Relays | Pane::Journal => return sequence::show(app),
+        Pane::Takeovers => super::metrics::go_there(app),
+        Pane::Gauges => row_detail(app),
+        // Its palette takes the key before.
+        Pane::Ledger => {}
         Pane::LastEvents | Pane::Log if sequence::chosen_call(app).is_ok() => return sequence::show(app),
         Pane::LastEvents | Pane::Log | Pane::Steps => row_detail(app),
     }
@@ -324,6 +318,9 @@ pub(crate) fn confirmed(app: &mut App, popup: Popup) -> Vec<Cmd> {
     match deed.map(|(_, deed)| deed.clone()) {
         None => Vec::new(),
         Some(Deed::Order { what, request, undo }) => order(app, what, *request, undo),
+        Some(Deed::Inject { what, requests }) => {
+            requests.into_iter().flat_map(|request| inject::inject(app, &what, request)).collect()
+        }
         Some(Deed::Spawn(name)) => start(app, name),
         Some(Deed::Quit(quit)) => vec![Cmd::Quit(quit)],
     }
@@ -336,6 +333,14 @@ pub(crate) fn typed(app: &mut App, popup: Popup) -> Vec<Cmd> {
     match then.clone() {
         Then::Reply { alias, call } => resolve::typed(app, alias, call, InDoubtDecision::Reply(text)),
         Then::Fail { alias, call } => resolve::typed(app, alias, call, InDoubtDecision::Fail(text)),
+        Then::Defect => match inject::read(app, &text) {
+            Ok(plan) => inject::carry_out(app, plan),
+            Err(wrong) => {
+                app.tell(Tone::Warn, wrong);
+                app.popups.push(popup);
+                Vec::new()
+            }
+        },
         Then::HangFor { process } => match crate::units::parse_duration(&text) {
             Ok(span) => hang_order(app, process, Some(span.as_millis() as u64)),
             Err(wrong) => {
@@ -446,6 +451,7 @@ fn row_detail(app: &mut App) {
     let Some(row) = app.place(pane, &table).and_then(|place| table.rows.get(place)) else { return };
     let title = match pane {
         Pane::Steps => format!("step {}", row.cells[0].text),
+        Pane::Gauges => row.key.clone(),
         _ => format!("event {}", row.key),
     };
     let lines: Vec<String> = match pane {

@@ -141,6 +141,8 @@ pub(crate) enum Purpose {
         /// What would undo it.
         undo: Option<Undo>,
     },
+    /// One of many orders that were told of together; only what goes wrong is told.
+    Quiet(String),
     /// The action of a step of the tour.
     Step,
     /// A page of the integrity check.
@@ -152,8 +154,19 @@ pub(crate) enum Purpose {
 pub(crate) struct Undo {
     /// What is so once it is undone, in words.
     pub what: String,
-    /// The order that undoes it.
-    pub request: OperatorRequest,
+    /// How.
+    pub by: Remedy,
+}
+
+/// What undoes something.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Remedy {
+    /// An order.
+    Order(OperatorRequest),
+    /// Taking back the newest defect that lasts: its number was not known when it was ordered.
+    Newest,
+    /// Ending to step the members of this alias from point to point.
+    Steps(String),
 }
 
 /// A line for the operator, until the next key.
@@ -247,6 +260,8 @@ pub(crate) struct App {
     pub mouse: bool,
     /// How the operator looks at the sequence chart.
     pub chart: ChartLook,
+    /// How many steps the strips of takeovers are coarser than they would be by themselves; finer below 0.
+    pub zoom: isize,
     /// Whether log and sequence chart stay at their newest line.
     pub follow: bool,
     /// Columns and lines of the terminal.
@@ -285,6 +300,11 @@ impl App {
     /// The pane that has the focus.
     #[must_use]
     pub(crate) fn pane(&self) -> Pane {
+        if let Some(Popup::Defects(palette)) = self.popups.last()
+            && palette.in_ledger
+        {
+            return Pane::Ledger;
+        }
         let panes = self.screen.panes();
         panes[self.focus.get(&self.screen).copied().unwrap_or(0).min(panes.len() - 1)]
     }
@@ -353,6 +373,13 @@ impl App {
                     _ => self.shown_alias()?,
                 };
                 let process = self.world().aliases.get(&alias)?.in_service()?.process.clone();
+                Some((process, alias))
+            }
+            Screen::Metrics => {
+                let table = self.table(Pane::Gauges);
+                let process = table.chosen_row(&self.look(Pane::Gauges))?.key.clone();
+                let all = self.world().memberships(&process);
+                let alias = all.iter().find(|(_, serves)| *serves).or_else(|| all.first())?.0.to_owned();
                 Some((process, alias))
             }
             Screen::Sequence | Screen::Log | Screen::Demos => None,

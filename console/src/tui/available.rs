@@ -2,9 +2,10 @@
 
 use super::app::{App, Link, Pane, Screen};
 use super::commands::{COMMANDS, Command, Id, find};
+use super::inject::{Choice, Group, Palette};
 use super::popup::Popup;
 
-use Screen::{Cluster, Redundancy, Relay, Sequence, Stable};
+use Screen::{Cluster, Metrics, Redundancy, Relay, Sequence, Stable};
 
 /// Whether a command can be done now; if not, why not.
 pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
@@ -19,11 +20,12 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
         Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => {
             acts(app, id)
         }
+        Id::Undo | Id::HealAll if may_act(app).is_err() => may_act(app),
         Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
         Id::HealAll if app.history.live().active_defects().next().is_none() => {
-            Err("nothing hangs, and nothing is armed".into())
+            Err("nothing hangs or waits, nothing is armed or disturbed".into())
         }
-        Id::Undo | Id::HealAll => may_act(app),
+        Id::Undo | Id::HealAll => Ok(()),
         Id::Resolve | Id::ResolveReply | Id::ResolveRerun | Id::ResolveRollBack | Id::ResolveFail => {
             may_act(app)?;
             super::resolve::can_decide(app, id)
@@ -32,14 +34,18 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
             may_act(app)?;
             super::relay::can_set_policy(app, id)
         }
+        Id::TourStep if super::step::waiting(app).is_some() => may_act(app),
         Id::TourStep => super::tour::can_step(app),
+        Id::Sweep => super::matrix::can_open(app),
+        Id::StepEach => super::step::can_step_each(app),
+        Id::Defects if app.history.live().processes.is_empty() => may_ask(app),
         Id::TourEnd if app.tour.is_none() => Err("no tour is being taken".into()),
         Id::StepBack | Id::MarkBack | Id::Pause if app.history.newest().is_none() => {
             Err("nothing has happened yet".into())
         }
         Id::StepForward | Id::MarkForward if app.past.is_none() => Err("this is live".into()),
         Id::Check => super::stable::can_check(app),
-        Id::Go(Cluster | Redundancy | Relay | Sequence | Stable)
+        Id::Go(Cluster | Redundancy | Relay | Sequence | Stable | Metrics)
             if app.link == Link::None && app.history.newest().is_none() =>
         {
             Err("no cluster yet: spawn a demo with Enter".into())
@@ -106,14 +112,19 @@ pub(crate) fn footer(app: &App) -> Vec<(&'static str, &'static str)> {
         .iter()
         .filter(|command| command.footer > 0 && command.is_on(app.screen))
         .filter(|command| {
-            !matches!(command.id, Id::TourStep | Id::Resolve | Id::Policy)
-                || available(app, command.id).is_ok()
+            match command.id {
+                // Where there is nothing to step, the key would only stand in the way of others.
+                Id::StepEach => super::step::waiting(app).is_some() && available(app, command.id).is_ok(),
+                Id::TourStep | Id::Resolve | Id::Policy => available(app, command.id).is_ok(),
+                _ => true,
+            }
         })
         .collect();
     commands.sort_by_key(|command| command.footer);
     let shown = commands.into_iter().map(|command| {
         let name = match command.id {
             Id::Enter => enter_does(app),
+            Id::TourStep if super::step::waiting(app).is_some() => "step on",
             Id::Pause if app.past.is_some() => "live",
             Id::Follow if app.follow => "stop following",
             _ => command.name,
@@ -133,6 +144,8 @@ fn enter_does(app: &App) -> &'static str {
         Pane::LastEvents | Pane::Log | Pane::Redundancy => "details",
         Pane::Areas => "records",
         Pane::Records => "value",
+        Pane::Ledger | Pane::Takeovers => "go there",
+        Pane::Gauges => "details",
         Pane::Demos => "spawn",
         Pane::Steps => "text",
     }
@@ -145,9 +158,44 @@ fn popup_footer(popup: &Popup) -> Vec<(&'static str, &'static str)> {
         Popup::Confirm(confirm) if confirm.typed.is_some() => vec![("enter", "do it"), ("esc", "cancel")],
         Popup::Confirm(_) => vec![("tab", "choose"), ("enter", "do it"), ("esc", "cancel")],
         Popup::Ask { .. } => vec![("enter", "do it"), ("esc", "cancel")],
+        Popup::Defects(palette) => palette_footer(palette),
+        Popup::Sweep(_) => vec![
+            ("h j k l", "choose"),
+            ("n", "next that is wrong"),
+            ("y", "copy the command"),
+            ("esc", "close"),
+        ],
+        Popup::Points(_) => vec![
+            ("type", "search"),
+            ("tab", "kill or wait"),
+            ("left right", "which time"),
+            ("enter", "arm"),
+            ("esc", "close"),
+        ],
         Popup::Menu { .. } => vec![("j k", "choose"), ("enter", "do it"), ("esc", "close")],
         Popup::Palette { .. } | Popup::Help { .. } => {
             vec![("type", "search"), ("up down", "choose"), ("enter", "run"), ("esc", "close")]
         }
     }
+}
+
+fn palette_footer(palette: &Palette) -> Vec<(&'static str, &'static str)> {
+    if palette.in_ledger {
+        return vec![
+            ("enter", "go there"),
+            ("u", "take back"),
+            ("U", "heal all"),
+            ("s", "save"),
+            ("esc", "close"),
+        ];
+    }
+    let mut keys = vec![("enter", "inject"), ("tab", "target")];
+    if palette.choice.group() == Group::Network {
+        keys.push(("]", "other end"));
+    }
+    if !palette.amount(palette.choice).is_empty() || palette.choice == Choice::Hang {
+        keys.push(("+ -", "amount"));
+    }
+    keys.extend([(":", "in words"), ("u", "undo"), ("U", "heal all"), ("s", "save"), ("esc", "close")]);
+    keys
 }

@@ -13,6 +13,7 @@ use crate::keeper::{self, Cluster, Start};
 use crate::operator::OperatorClient;
 use crate::run::one_call;
 use crate::state::StateFolder;
+use crate::sweep::{self, Matrix};
 use crate::world::Tone;
 
 use super::msg::{Cmd, Msg, Quit};
@@ -164,6 +165,16 @@ impl Backend for Live {
     fn perform(&mut self, command: Cmd) {
         match (command, self.client.clone()) {
             (Cmd::Spawn(name), _) => self.spawn(name),
+            (Cmd::ReadSweep(cluster), _) => {
+                let (folder, out) = (sweep::default_folder(&self.parent, &cluster), self.out.clone());
+                tokio::task::spawn_blocking(move || {
+                    let matrix = Matrix::load(&folder).map_err(|error| match error.kind() {
+                        std::io::ErrorKind::NotFound => format!("{cluster} was not swept yet"),
+                        _ => format!("the sweep in {} can't be read: {error}", folder.display()),
+                    });
+                    let _ = out.send(Msg::Swept { cluster, matrix });
+                });
+            }
             (Cmd::Ask { ticket, request }, Some(client)) => self
                 .ask(ticket, async move { client.request(request).await.map_err(|error| error.to_string()) }),
             (Cmd::Call { ticket, alias, payload }, Some(client)) => self.ask(ticket, async move {

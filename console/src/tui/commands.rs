@@ -31,6 +31,8 @@ pub(crate) enum Id {
     NextAlias,
     PreviousAlias,
     Act,
+    Defects,
+    Sweep,
     Kill,
     Hang,
     HangFor,
@@ -51,9 +53,12 @@ pub(crate) enum Id {
     PolicyBack,
     Chart,
     Fold,
+    Finer,
+    Coarser,
     BusyLanes,
     Check,
     TourStep,
+    StepEach,
     TourEnd,
     CopyCell,
     CopyRow,
@@ -151,7 +156,7 @@ impl Command {
 }
 
 use Chapter::{Acting, Console, Looking, Screens, Time};
-use Screen::{Cluster, Demos, Log, Redundancy, Relay, Sequence, Stable};
+use Screen::{Cluster, Demos, Log, Metrics, Redundancy, Relay, Sequence, Stable};
 
 /// All commands.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -192,6 +197,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     .chapter(Screens),
     command(Id::Go(Stable), &["5"], "Stable", "The stable areas, decoded and in hexadecimal digits.")
         .chapter(Screens),
+    command(
+        Id::Go(Metrics),
+        &["6"],
+        "Metrics",
+        "Takeovers with their parts, calls a second, how long calls took, and each process in numbers.",
+    )
+    .chapter(Screens),
     command(Id::Go(Log), &["7"], "Log", "Everything that happened, from all processes.").chapter(Screens),
     command(Id::Go(Demos), &["8"], "Demos", "Clusters to spawn, and their guided tours.").chapter(Screens),
     command(
@@ -204,7 +216,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     .footer(6),
     command(Id::Sort, &["s"], "sort", "Sorts by the next column, upwards, then downwards.")
         .chapter(Looking)
-        .on(&[Cluster, Redundancy, Relay, Stable, Log, Demos])
+        .on(&[Cluster, Redundancy, Relay, Stable, Metrics, Log, Demos])
         .footer(7),
     command(Id::Follow, &["f"], "follow", "Stays at the newest line, or stops to.")
         .chapter(Looking)
@@ -223,6 +235,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     .chapter(Looking)
     .on(&[Sequence])
     .footer(4),
+    command(Id::Finer, &["z"], "finer", "Makes the strips of takeovers finer.")
+        .chapter(Looking)
+        .on(&[Metrics])
+        .footer(5),
+    command(Id::Coarser, &["Z"], "coarser", "Makes the strips of takeovers coarser.")
+        .chapter(Looking)
+        .on(&[Metrics])
+        .footer(5),
     command(
         Id::BusyLanes,
         &["Z"],
@@ -279,16 +299,38 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Pause, &["space"], "pause", "Stops the picture at this moment, or goes back to live.")
         .chapter(Time)
         .footer(8),
-    command(Id::StepBack, &[","], "step back", "One event back: every screen shows the tables as they were.")
-        .chapter(Time)
-        .footer(8),
-    command(Id::StepForward, &["."], "step on", "One event on.").chapter(Time).footer(8),
+    command(
+        Id::StepBack,
+        &[","],
+        "event back",
+        "One event back: every screen shows the tables as they were.",
+    )
+    .chapter(Time)
+    .footer(8),
+    command(Id::StepForward, &["."], "event on", "One event on.").chapter(Time).footer(8),
     command(Id::MarkBack, &["<"], "previous defect", "Back to the defect or takeover before.").chapter(Time),
     command(Id::MarkForward, &[">"], "next defect", "On to the next defect or takeover.").chapter(Time),
     command(Id::Act, &["x"], "act", "What can be done to the chosen process.")
         .chapter(Acting)
-        .on(&[Cluster, Redundancy, Relay, Stable])
+        .on(&[Cluster, Redundancy, Relay, Stable, Metrics])
         .footer(2),
+    command(
+        Id::Defects,
+        &["d"],
+        "defects",
+        "Every defect there is, what it would do, and the ledger of what was done and came of it.",
+    )
+    .chapter(Acting)
+    .footer(4),
+    command(
+        Id::Sweep,
+        &["m"],
+        "sweep",
+        "The results of `palib sweep`: every defect at every place, and what came of it.",
+    )
+    .chapter(Looking)
+    .on(&[Metrics, Demos])
+    .footer(5),
     command(Id::Kill, &["x k"], "kill", "Kills the chosen process with SIGKILL. Its backup takes over.")
         .chapter(Acting),
     command(Id::Hang, &["x h"], "hang", "Stops the chosen process with SIGSTOP until it is resumed.")
@@ -300,10 +342,20 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::Restart, &["x t"], "restart", "Ends the chosen process in good order and starts it again.")
         .chapter(Acting),
     command(Id::AddBackup, &["x b"], "add a backup", "Adds a member to the alias.").chapter(Acting),
-    command(Id::Undo, &["u"], "undo", "Takes back the last thing that can be: a hang, a change of policy.")
-        .chapter(Acting),
-    command(Id::HealAll, &["U"], "heal all", "Resumes every process that hangs by an injected defect.")
-        .chapter(Acting),
+    command(
+        Id::Undo,
+        &["u"],
+        "undo",
+        "Takes back the last thing that can be: a hang, a cut, an armed point, a change of policy.",
+    )
+    .chapter(Acting),
+    command(
+        Id::HealAll,
+        &["U"],
+        "heal all",
+        "Takes back every defect that lasts: who hangs or waits goes on, what is armed is not any more.",
+    )
+    .chapter(Acting),
     command(
         Id::Resolve,
         &["r"],
@@ -358,8 +410,24 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(Id::PolicyBack, &["p b"], "policy: roll back", "At a takeover, all that was called is undone.")
         .chapter(Acting)
         .on(&[Relay]),
-    command(Id::TourStep, &["n"], "next step", "Does the next step of the tour.").chapter(Acting).footer(2),
-    command(Id::TourEnd, &["N"], "end the tour", "Ends the tour; the cluster stays.").chapter(Acting),
+    command(
+        Id::TourStep,
+        &["n"],
+        "next step",
+        "Lets who waits at a defect point go on; if nobody waits, does the next step of the tour.",
+    )
+    .chapter(Acting)
+    .footer(2),
+    command(
+        Id::StepEach,
+        &["N"],
+        "to the next point",
+        "Lets who waits at a defect point go on to the next one, and has every point of its alias waited at.",
+    )
+    .chapter(Acting)
+    .footer(2),
+    command(Id::TourEnd, &["T"], "end the tour", "Ends the tour and takes the wheel; the cluster stays.")
+        .chapter(Acting),
     command(Id::Palette, &[":"], "palette", "Finds any command by a few letters of its name.")
         .chapter(Console)
         .footer(10),

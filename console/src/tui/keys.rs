@@ -4,12 +4,19 @@ use super::act;
 use super::app::{App, Pane};
 use super::commands::{self, COMMANDS, Command, Id};
 use super::filter::Filter;
+use super::inject;
 use super::msg::Cmd;
 use super::popup::{Popup, edit};
 use super::update::perform;
 
 /// Gives a key to the popup on top.
 pub(crate) fn in_popup(app: &mut App, key: &str) -> Vec<Cmd> {
+    match app.popups.last() {
+        Some(Popup::Defects(_)) => return inject::pressed(app, key),
+        Some(Popup::Points(_)) => return inject::points_pressed(app, key),
+        Some(Popup::Sweep(_)) => return super::matrix::pressed(app, key),
+        _ => {}
+    }
     let Some(mut popup) = app.popups.pop() else { return Vec::new() };
     if key == "esc" {
         if let Popup::Filter { pane, before, .. } = popup {
@@ -90,6 +97,8 @@ pub(crate) fn in_popup(app: &mut App, key: &str) -> Vec<Cmd> {
             let (pane, text) = (*pane, input.value().to_owned());
             app.look_mut(pane).filter = text;
         }
+        // They got the key already.
+        Popup::Defects(_) | Popup::Points(_) | Popup::Sweep(_) => {}
         Popup::Detail { lines, scroll, title } => match key {
             "q" | "enter" => return Vec::new(),
             "y" | "Y" => {

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyEvent, MouseEvent};
 use palib::control::{Answer, Event, OperatorAnswer, OperatorRequest, Query};
 
+use crate::sweep::Matrix;
 use crate::world::Tone;
 
 /// Something that happened to the console.
@@ -31,6 +32,13 @@ pub(crate) enum Msg {
         cluster: String,
         /// Whether this console started it, and so decides whether it stays up.
         owned: bool,
+    },
+    /// The results of a sweep, or why there are none.
+    Swept {
+        /// Of which cluster.
+        cluster: String,
+        /// They.
+        matrix: Result<Matrix, String>,
     },
     /// The FTM is not reached any more (false), or is again (true).
     Reached(bool),
@@ -63,6 +71,8 @@ pub(crate) enum Cmd {
         /// The names of the aliases by their numbers: the file has only numbers.
         names: Vec<(u32, String)>,
     },
+    /// Read what a sweep of this cluster has left.
+    ReadSweep(String),
     /// One exactly-once call of the operator's own.
     Call {
         /// The number to answer under.

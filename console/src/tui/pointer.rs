@@ -5,6 +5,7 @@ use ratatui::layout::Position;
 
 use super::app::{App, Pane, Spot};
 use super::commands::Id;
+use super::inject::CHOICES;
 use super::keys;
 use super::msg::Cmd;
 use super::popup::Popup;
@@ -78,6 +79,17 @@ fn choose(app: &mut App, choice: usize) -> Vec<Cmd> {
         Some(Popup::Menu { chosen, .. } | Popup::Palette { chosen, .. } | Popup::Help { chosen, .. }) => {
             *chosen = choice;
             keys::in_popup(app, "enter")
+        }
+        Some(Popup::Points(points)) => {
+            points.chosen = choice;
+            keys::in_popup(app, "enter")
+        }
+        Some(Popup::Defects(palette)) => {
+            // A click chooses, a second one does: nothing happens by a slip of the hand.
+            let clicked = CHOICES.get(choice).map(|(choice, ..)| *choice).unwrap_or_default();
+            let again = palette.choice == clicked && !palette.in_ledger;
+            (palette.choice, palette.in_ledger) = (clicked, false);
+            if again { keys::in_popup(app, "enter") } else { Vec::new() }
         }
         _ => Vec::new(),
     }

@@ -5,6 +5,8 @@ use tui_input::{Input, InputRequest};
 
 use super::app::{Pane, Undo};
 use super::commands::Id;
+use super::inject::{Palette, Points};
+use super::matrix::Sweep;
 use super::msg::Quit;
 
 /// Something over the screen. The one on top gets the keys.
@@ -58,6 +60,12 @@ pub(crate) enum Popup {
         /// What it was before.
         before: String,
     },
+    /// The palette of defects, over the whole screen.
+    Defects(Palette),
+    /// The list of defect points.
+    Points(Points),
+    /// The results of a sweep, over the whole screen.
+    Sweep(Sweep),
     /// A text to read.
     Detail {
         /// What it is about.
@@ -111,6 +119,13 @@ pub(crate) enum Deed {
         /// What would undo it.
         undo: Option<Undo>,
     },
+    /// Defects.
+    Inject {
+        /// They in words.
+        what: String,
+        /// The orders.
+        requests: Vec<OperatorRequest>,
+    },
     /// Start the cluster of this demo.
     Spawn(String),
     /// Leave.
@@ -134,6 +149,8 @@ pub(crate) enum Then {
         /// The call.
         call: String,
     },
+    /// A defect in the words of the language.
+    Defect,
     /// How long a process is to hang.
     HangFor {
         /// The process.
@@ -146,9 +163,13 @@ impl Popup {
     #[must_use]
     pub(crate) fn takes_text(&self) -> bool {
         match self {
-            Popup::Ask { .. } | Popup::Palette { .. } | Popup::Help { .. } | Popup::Filter { .. } => true,
+            Popup::Ask { .. }
+            | Popup::Palette { .. }
+            | Popup::Help { .. }
+            | Popup::Filter { .. }
+            | Popup::Points(_) => true,
             Popup::Confirm(confirm) => confirm.typed.is_some(),
-            Popup::Menu { .. } | Popup::Detail { .. } => false,
+            Popup::Menu { .. } | Popup::Detail { .. } | Popup::Defects(_) | Popup::Sweep(_) => false,
         }
     }
 }

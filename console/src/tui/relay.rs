@@ -6,7 +6,7 @@ use palib::control::{
 };
 
 use super::act::order;
-use super::app::{App, Owner, Pane, Purpose, Undo};
+use super::app::{App, Owner, Pane, Purpose, Remedy, Undo};
 use super::commands::Id;
 use super::msg::{Cmd, inner};
 use super::redundancy::{id_filter, next_of};
@@ -117,7 +117,7 @@ pub(crate) fn set_policy(app: &mut App, id: Id) -> Vec<Cmd> {
     };
     let undo = Undo {
         what: format!("the policy of {} is {} again", row.id, row.policy),
-        request: request(row.policy),
+        by: Remedy::Order(request(row.policy)),
     };
     order(app, format!("the policy of {} is {policy}", row.id), request(policy), Some(undo))
 }

@@ -123,7 +123,7 @@ pub(crate) fn typed(app: &mut App, alias: String, call: String, decision: InDoub
     if app.screen != Screen::Relay {
         return match order_of(alias, call, decision) {
             Deed::Order { what, request, undo } => order(app, what, *request, undo),
-            Deed::Spawn(_) | Deed::Quit(_) => Vec::new(),
+            Deed::Inject { .. } | Deed::Spawn(_) | Deed::Quit(_) => Vec::new(),
         };
     }
     let (title, label, told) = match &decision {

@@ -1,6 +1,6 @@
 //! The screens and the tables on them.
 
-/// A screen. The numbers are the keys; 6 has no screen yet, and the others keep their places.
+/// A screen. The numbers are the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Screen {
     /// Topology and port alias table.
@@ -13,6 +13,8 @@ pub(crate) enum Screen {
     Sequence,
     /// The stable areas.
     Stable,
+    /// Takeovers, load and processes in numbers.
+    Metrics,
     /// The merged log.
     Log,
     /// The demos and their tours.
@@ -22,12 +24,13 @@ pub(crate) enum Screen {
 
 impl Screen {
     /// All screens, in the order of their numbers.
-    pub(crate) const ALL: [Screen; 7] = [
+    pub(crate) const ALL: [Screen; 8] = [
         Screen::Cluster,
         Screen::Redundancy,
         Screen::Relay,
         Screen::Sequence,
         Screen::Stable,
+        Screen::Metrics,
         Screen::Log,
         Screen::Demos,
     ];
@@ -41,6 +44,7 @@ impl Screen {
             Screen::Relay => '3',
             Screen::Sequence => '4',
             Screen::Stable => '5',
+            Screen::Metrics => '6',
             Screen::Log => '7',
             Screen::Demos => '8',
         }
@@ -55,6 +59,7 @@ impl Screen {
             Screen::Relay => "Relay",
             Screen::Sequence => "Sequence",
             Screen::Stable => "Stable",
+            Screen::Metrics => "Metrics",
             Screen::Log => "Log",
             Screen::Demos => "Demos",
         }
@@ -69,6 +74,7 @@ impl Screen {
             Screen::Relay => &[Pane::Relays, Pane::Journal],
             Screen::Sequence => &[Pane::Sequence],
             Screen::Stable => &[Pane::Areas, Pane::Records],
+            Screen::Metrics => &[Pane::Takeovers, Pane::Gauges],
             Screen::Log => &[Pane::Log],
             Screen::Demos => &[Pane::Demos, Pane::Steps],
         }
@@ -96,6 +102,12 @@ pub(crate) enum Pane {
     Records,
     /// The log.
     Log,
+    /// The takeovers with their parts.
+    Takeovers,
+    /// What processes measure of themselves.
+    Gauges,
+    /// The ledger of defects, in their palette.
+    Ledger,
     /// The demos.
     Demos,
     /// The steps of the chosen demo's tour.

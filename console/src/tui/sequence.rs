@@ -96,6 +96,16 @@ pub(crate) fn let_go(app: &mut App) -> bool {
     followed
 }
 
+/// Shows the chart of everything as it was at a moment.
+pub(crate) fn at(app: &mut App, moment: crate::world::Moment) {
+    if app.screen != Screen::Sequence {
+        drill(app, Screen::Sequence);
+    }
+    follow(app, None);
+    app.past = Some(Past { moment, world: Box::new(app.history.world_at(moment)) });
+    app.tell(Tone::Plain, "every screen is as it was at this moment; Space goes back to live");
+}
+
 /// Shows every screen as it was at the chosen step.
 pub(crate) fn go_there(app: &mut App) {
     let table = app.table(Pane::Sequence);

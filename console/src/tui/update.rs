@@ -8,7 +8,7 @@ use crate::world::{History, Tone, is_measurement};
 use super::app::{App, Link, Pane, Past, Purpose, Screen};
 use super::commands::{self, Id};
 use super::msg::{Cmd, Msg};
-use super::{act, keys, pointer, redundancy, relay, sequence, stable, tour};
+use super::{act, keys, pointer, redundancy, relay, sequence, stable, step, tour};
 
 /// Changes the state by what happened, and says what is to be done.
 pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
@@ -32,13 +32,23 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
             vec![Cmd::Repaint]
         }
         Msg::Events(events) => {
+            let missed = app.history.live().missed;
             for event in events {
                 app.history.apply(event);
             }
             tour::judge(app);
-            Vec::new()
+            // What was missed may have been a change of the table, which nobody tells again.
+            let asks = app.awaited.values().any(|purpose| *purpose == Purpose::Seed);
+            match app.history.live().missed > missed && !asks && app.cluster().is_some() {
+                true => vec![ask_for_table(app)],
+                false => Vec::new(),
+            }
         }
         Msg::Answered { ticket, answer } => answered(app, ticket, answer),
+        Msg::Swept { cluster, matrix } => {
+            super::matrix::read(app, &cluster, matrix);
+            Vec::new()
+        }
         Msg::Attached { cluster, owned } => attached(app, cluster, owned),
         Msg::Reached(now) => {
             if let Link::Up { reached, .. } = &mut app.link
@@ -70,7 +80,9 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
         Msg::Tick => {
             app.ticks += 1;
             tour::judge(app);
-            refresh(app)
+            let mut commands = refresh(app);
+            commands.extend(super::matrix::refresh(app));
+            commands
         }
     }
 }
@@ -90,7 +102,8 @@ fn refresh(app: &mut App) -> Vec<Cmd> {
 pub(crate) fn wants_ticks(app: &App) -> bool {
     let reads = matches!(app.screen, Screen::Redundancy | Screen::Relay | Screen::Stable);
     let polls = reads && app.past.is_none();
-    polls || app.tour.as_ref().is_some_and(|tour| tour.running.is_some())
+    let sweep = matches!(app.popups.last(), Some(super::popup::Popup::Sweep(_)));
+    polls || sweep || app.tour.as_ref().is_some_and(|tour| tour.running.is_some())
 }
 
 fn pressed(app: &mut App, key: &str) -> Vec<Cmd> {
@@ -146,6 +159,10 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             app.chart.next_fold();
             Vec::new()
         }
+        Id::Finer | Id::Coarser => {
+            super::metrics::zoom(app, id == Id::Finer);
+            Vec::new()
+        }
         Id::BusyLanes => {
             app.chart.busy_only = !app.chart.busy_only;
             Vec::new()
@@ -159,7 +176,8 @@ pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
             refresh(app)
         }
         Id::Check => stable::check(app),
-        Id::TourStep => tour::step(app),
+        Id::TourStep => step::on(app),
+        Id::StepEach => step::each(app),
         Id::TourEnd => {
             app.tour = None;
             app.tell(Tone::Plain, "the tour is over; the cluster stays");
@@ -241,8 +259,12 @@ fn attached(app: &mut App, cluster: String, owned: bool) -> Vec<Cmd> {
         app.back.clear();
         go(app, Screen::Cluster);
     }
+    vec![ask_for_table(app)]
+}
+
+fn ask_for_table(app: &mut App) -> Cmd {
     let ticket = app.next_ticket(Purpose::Seed);
-    vec![Cmd::Ask { ticket, request: OperatorRequest::Aliases }]
+    Cmd::Ask { ticket, request: OperatorRequest::Aliases }
 }
 
 fn answered(app: &mut App, ticket: u64, answer: Result<OperatorAnswer, String>) -> Vec<Cmd> {
@@ -270,6 +292,11 @@ fn answered(app: &mut App, ticket: u64, answer: Result<OperatorAnswer, String>) 
             }
             Err(reason) => app.tell(Tone::Bad, format!("{what}: {reason}")),
         },
+        Purpose::Quiet(what) => {
+            if let Err(reason) = answer {
+                app.tell(Tone::Bad, format!("{what}: {reason}"));
+            }
+        }
         Purpose::Step => tour::answered(app, answer.map(|_| String::new())),
         Purpose::Check(check) => return stable::checked(app, *check, answer),
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use palib::control::{OperatorRequest, What};
 
-use super::push_bounded;
+use super::{Deeds, push_bounded};
 use crate::defect::{Defect, Injury};
 
 /// A line of the ledger of defects.
@@ -20,10 +20,12 @@ pub struct DefectView {
     pub healed_unix_ms: Option<u64>,
     /// Whether it waits for somebody to pass its defect point.
     armed: bool,
-    /// Who waits at its defect point.
-    waits: Option<String>,
-    /// Whether it is a fault of a link or of a disk: they last until they are healed.
-    fault: bool,
+    /// Who waits at its defect point, and where.
+    waits: Option<(String, String)>,
+    /// What it does to a link or a disk: such a fault lasts until it is healed.
+    fault: Option<Injury>,
+    /// What it did.
+    pub deeds: Deeds,
 }
 
 /// Where a defect stands.
@@ -33,7 +35,7 @@ pub enum DefectState {
     Armed,
     /// It has happened, and does not last: a kill.
     Fired,
-    /// It lasts: somebody hangs, or waits at a defect point; a link or a disk is not well.
+    /// It lasts: somebody hangs, or waits at a defect point; a link or a disk is disturbed.
     Active,
     /// It was taken back, or is over.
     Healed,
@@ -42,9 +44,18 @@ pub enum DefectState {
 impl DefectView {
     fn new(id: &str, spec: &str, at_unix_ms: u64) -> Self {
         let injury = spec.parse().map(|defect: Defect| defect.injury);
-        let fault = matches!(injury, Ok(Injury::Link { .. } | Injury::Disk { .. }));
+        let fault = injury.ok().filter(|injury| matches!(injury, Injury::Link { .. } | Injury::Disk { .. }));
         let (id, spec) = (id.to_owned(), spec.to_owned());
-        Self { id, spec, at_unix_ms, healed_unix_ms: None, armed: false, waits: None, fault }
+        Self {
+            id,
+            spec,
+            at_unix_ms,
+            healed_unix_ms: None,
+            armed: false,
+            waits: None,
+            fault,
+            deeds: Deeds::default(),
+        }
     }
 
     /// Where it stands.
@@ -53,9 +64,23 @@ impl DefectView {
         match () {
             () if self.healed_unix_ms.is_some() => DefectState::Healed,
             () if self.armed => DefectState::Armed,
-            () if self.hung_process().is_some() || self.fault => DefectState::Active,
+            () if self.hung_process().is_some() || self.fault.is_some() => DefectState::Active,
             () => DefectState::Fired,
         }
+    }
+
+    /// What it does to a link, while it does.
+    #[must_use]
+    pub fn link(&self) -> Option<&Injury> {
+        let fault = self.fault.as_ref().filter(|_| self.state() == DefectState::Active);
+        fault.filter(|fault| matches!(fault, Injury::Link { .. }))
+    }
+
+    /// The process that waits at its defect point, and the name of the point.
+    #[must_use]
+    pub fn waiting(&self) -> Option<(&str, &str)> {
+        let lasts = self.state() == DefectState::Active;
+        self.waits.as_ref().filter(|_| lasts).map(|(process, point)| (process.as_str(), point.as_str()))
     }
 
     /// Whether it can still be taken back: it is armed, or it lasts.
@@ -69,7 +94,7 @@ impl DefectView {
     pub fn hung_process(&self) -> Option<&str> {
         let mut words = self.spec.split_whitespace();
         let hung = (words.next() == Some("hang")).then(|| words.next()).flatten();
-        self.waits.as_deref().or(hung)
+        self.waits.as_ref().map(|(process, _)| process.as_str()).or(hung)
     }
 
     /// What takes it back, if it lasts.
@@ -77,10 +102,10 @@ impl DefectView {
     pub fn remedy(&self) -> Option<OperatorRequest> {
         match self.state() {
             DefectState::Armed => Some(OperatorRequest::Disarm { id: self.id.clone() }),
-            DefectState::Active if self.fault => Some(OperatorRequest::Disarm { id: self.id.clone() }),
-            DefectState::Active => {
-                self.hung_process().map(|process| OperatorRequest::Resume { process: process.to_owned() })
-            }
+            DefectState::Active => Some(match self.hung_process() {
+                Some(process) => OperatorRequest::Resume { process: process.to_owned() },
+                None => OperatorRequest::Disarm { id: self.id.clone() },
+            }),
             DefectState::Fired | DefectState::Healed => None,
         }
     }
@@ -101,12 +126,12 @@ pub(super) fn apply(ledger: &mut VecDeque<DefectView>, at_unix_ms: u64, what: &W
             defect.at_unix_ms = at_unix_ms;
             defect.healed_unix_ms = None;
             defect.armed = false;
-            defect.waits = Some(name.clone());
+            defect.waits = Some((name.clone(), point.clone()));
         }
         What::Healed { id } | What::Disarmed { id } => {
             let defect = ledger.iter_mut().rev().find(|defect| defect.id == *id)?;
             defect.healed_unix_ms = Some(at_unix_ms);
-            return defect.waits.clone();
+            return defect.waits.as_ref().map(|(process, _)| process.clone());
         }
         _ => {}
     }

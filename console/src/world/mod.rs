@@ -3,8 +3,10 @@
 //! [`World::apply`] is the whole of it. It knows no terminal and no network, so the same fold stands behind the
 //! screens, behind `palib run`'s verdict, and behind a look into the past ([`History`]).
 
+mod deeds;
 mod defects;
 mod facts;
+mod gauges;
 mod history;
 mod load;
 mod turns;
@@ -20,7 +22,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use palib::control::{AliasRow, Event, MemberState, NodeStats, TakeoverTiming, What};
 
+pub use deeds::{Deeds, Way};
 pub use defects::{DefectState, DefectView};
+pub use gauges::{Gauges, Latencies, Second};
 pub use history::{History, Moment};
 pub use load::{Edge, Role};
 pub use turns::Turns;
@@ -28,6 +32,7 @@ pub(crate) use verdict::groups;
 pub use verdict::{AliasVerdict, Verdict};
 pub use words::{Tone, Words, clock, describe, duration_us};
 
+use gauges::{Series, Times};
 use load::Load;
 use verdict::Ledger;
 
@@ -68,6 +73,8 @@ pub struct World {
     /// Who stops the cluster, once somebody does.
     pub stopping: Option<String>,
     load: Load,
+    series: Series,
+    times: Times,
     ledger: Ledger,
 }
 
@@ -99,6 +106,8 @@ pub struct ProcessView {
     pub starts: u32,
     /// What it measured last.
     pub stats: NodeStats,
+    /// What is seen from one measurement to the next.
+    pub gauges: Gauges,
 }
 
 /// How a process is.
@@ -152,6 +161,7 @@ impl World {
         }
         if is_measurement(&event.what) {
             self.apply_measurement(event);
+            self.apply_deeds(event);
             return;
         }
         self.events += 1;
@@ -160,6 +170,7 @@ impl World {
         self.apply_alias(event);
         self.apply_call(event);
         turns::apply(&mut self.turns, &event.what);
+        self.apply_deeds(event);
     }
 
     /// Takes over rows the FTM told on request. For the start only: events that are not kept any more cannot tell
@@ -188,6 +199,17 @@ impl World {
         self.load.rate(alias)
     }
 
+    /// The seconds in which calls were answered to callers, oldest first; those in which none was are left out.
+    pub fn answered(&self) -> impl DoubleEndedIterator<Item = Second> + '_ {
+        self.series.seconds()
+    }
+
+    /// How long calls took as their callers saw it: while no defect had an effect, and while one had.
+    #[must_use]
+    pub fn latencies(&self) -> (&Latencies, &Latencies) {
+        (&self.times.calm, &self.times.stirred)
+    }
+
     /// The part an alias plays: by its kind, or else by what it was seen doing.
     #[must_use]
     pub fn role(&self, alias: &str) -> Role {
@@ -204,6 +226,12 @@ impl World {
     /// Defects that last: armed or active ones.
     pub fn active_defects(&self) -> impl Iterator<Item = &DefectView> {
         self.defects.iter().filter(|defect| defect.lasts())
+    }
+
+    /// The defect point at which a process waits, if it does.
+    #[must_use]
+    pub fn waits_at(&self, process: &str) -> Option<&str> {
+        self.defects.iter().filter_map(DefectView::waiting).find(|(who, _)| *who == process).map(|(_, at)| at)
     }
 
     /// The newest takeover of an alias.
@@ -228,7 +256,12 @@ impl World {
             What::Stats(stats) => {
                 self.load.measured(&event.process, stats);
                 self.ledger.measured(&event.process, stats, &self.aliases);
-                self.process(&event.process).stats = stats.clone();
+                self.series.measured(stats);
+                let stirred = self.is_stirred(stats.at_ns);
+                self.times.measured(&event.process, stats, stirred);
+                let process = self.process(&event.process);
+                process.gauges.measured(stats);
+                process.stats = stats.clone();
             }
             What::Asked { call, target, .. } | What::Call { call, target, .. } => {
                 self.load.seen_calling(call, target);

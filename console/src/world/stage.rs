@@ -124,6 +124,11 @@ impl Stage {
         self
     }
 
+    /// Now, on the clock that the processes share.
+    pub(crate) fn now_ns(&self) -> u64 {
+        1_000_000_000 + self.ms * 1_000_000
+    }
+
     pub(crate) fn say(&mut self, process: &str, what: What) -> &mut Stage {
         self.seq += 1;
         self.events.push(Event {

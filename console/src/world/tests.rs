@@ -377,3 +377,71 @@ fn what_became_of_transactions_is_counted_by_alias() {
     assert_eq!(world.measure(Measure::RolledBack, Some("counter")), 0);
     assert_eq!(world.measure(Measure::RolledForward, None), 1);
 }
+
+/// Both sides are read again, some time later.
+fn read_again(stage: &mut Stage, calls: u64) {
+    stage.wait(1500).measure("caller-1", "caller", &[("issued", calls), ("acked", calls)]);
+    stage.measure("counter-2", "counter", &[("effects", calls)]);
+    stage.wait(10).measure("caller-1", "caller", &[("issued", calls), ("acked", calls)]);
+}
+
+#[test]
+fn a_kill_answers_for_its_takeover_for_what_was_sent_again_and_for_the_verdict_after() {
+    let mut stage = Stage::counter_after_kill();
+    let deeds = fold(&stage).defects[0].deeds.clone();
+    assert_eq!(deeds.takeovers, [("counter".to_owned(), 2)]);
+    assert_eq!((deeds.resent, deeds.redundant), (1, 1));
+    assert_eq!(
+        (deeds.expected_us, deeds.verdict),
+        (None, None),
+        "nothing was measured before, nor audited since"
+    );
+    read_again(&mut stage, 80);
+    let world = fold(&stage);
+    assert_eq!(world.blackout_us(&world.defects[0].deeds), Some(3270));
+    assert_eq!(world.cause_of("counter", 2), Some("K1"));
+    assert_eq!(world.defects[0].deeds.verdict, Some((0, 0)));
+    stage.say("ftm", What::Defect { id: "K2".into(), spec: "kill counter-2".into() });
+    assert_eq!(fold(&stage).defects[1].deeds.expected_us, Some(3270), "what was measured is expected again");
+}
+
+#[test]
+fn a_defect_under_which_a_call_is_lost_is_told_so_and_the_next_one_is_not() {
+    let mut stage = Stage::counter_after_kill();
+    stage.wait(1500).measure("caller-1", "caller", &[("issued", 90), ("acked", 90)]);
+    stage.wait(5).measure("counter-2", "counter", &[("effects", 89)]);
+    stage.wait(5).measure("caller-1", "caller", &[("issued", 90), ("acked", 90)]);
+    assert_eq!(fold(&stage).defects[0].deeds.verdict, Some((1, 0)));
+    stage.wait(5).say("ftm", What::Defect { id: "K2".into(), spec: "kill caller-2".into() });
+    stage.wait(3000).measure("caller-1", "caller", &[("issued", 90), ("acked", 90)]);
+    for _ in 0..3 {
+        stage.wait(5).measure("counter-2", "counter", &[("effects", 89)]);
+        stage.wait(5).measure("caller-1", "caller", &[("issued", 90), ("acked", 90)]);
+    }
+    let deeds = fold(&stage).defects[1].deeds.clone();
+    assert_eq!((deeds.takeovers.len(), deeds.verdict), (0, Some((0, 0))));
+}
+
+#[test]
+fn silence_is_not_expected_to_be_as_short_as_a_death() {
+    let mut stage = Stage::counter_after_kill();
+    stage.wait(3000).say("ftm", What::Defect { id: "H1".into(), spec: "hang counter-2".into() });
+    let world = fold(&stage);
+    assert_eq!(world.defects[1].deeds.expected_us, None);
+    assert_eq!(world.usual_blackout_us("counter", Way::Death), Some((3270, 1)));
+    assert_eq!(world.usual_blackout_us("counter", Way::Silence), None);
+}
+
+#[test]
+fn a_link_or_a_disk_is_disturbed_until_it_is_healed() {
+    let mut stage = Stage::counter();
+    stage.say("ftm", What::Defect { id: "L1".into(), spec: "cut counter-1 caller-1".into() });
+    stage.say("ftm", What::Defect { id: "D1".into(), spec: "disk counter full".into() });
+    let world = fold(&stage);
+    assert_eq!(world.active_defects().count(), 2);
+    assert!(world.defects[0].link().is_some() && world.defects[1].link().is_none());
+    assert_eq!(world.defects[0].remedy(), Some(OperatorRequest::Disarm { id: "L1".into() }));
+    assert_eq!(world.defects[1].deeds.hit, ["counter-1"], "an alias stands for who is in service");
+    stage.say("ftm", What::Healed { id: "L1".into() });
+    assert_eq!(fold(&stage).active_defects().count(), 1);
+}

@@ -157,6 +157,14 @@ impl Ledger {
         whole
     }
 
+    /// The moment up to which everything was read on both sides, on the machine's monotonic clock; none if something was
+    /// never read.
+    pub(super) fn judged_ns(&self) -> Option<u64> {
+        let sources = self.sources.values().flat_map(|sources| sources.values().map(|it| &it.readings));
+        let newest = sources.chain(self.servers.values()).map(|it| Some(it.back()?.at_ns));
+        newest.collect::<Option<Vec<u64>>>()?.into_iter().min()
+    }
+
     /// Compares what is comparable after a reading came in.
     fn judge(&mut self) {
         for group in groups(self.sources.keys()) {

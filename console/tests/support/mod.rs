@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod pair;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -107,6 +109,37 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let _ = self.command(&["down", "--all"]).output();
+    }
+}
+
+impl Site {
+    /// The summary of a run that must be clean. Its events are in `out` then.
+    pub fn clean_run(&self, arguments: &[&str]) -> Value {
+        let mut all = vec!["run"];
+        all.extend(arguments);
+        all.extend(["--out", "out", "--json"]);
+        let summary = self.palib(&all).ok().json();
+        assert_eq!(summary["verdict"], "clean", "{summary}");
+        assert_eq!((&summary["lost"], &summary["doubled"]), (&0.into(), &0.into()), "{summary}");
+        summary
+    }
+
+    /// The events of a kind that the last run has left, oldest first.
+    pub fn events(&self, kind: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path().join("out/events.jsonl")).expect("events");
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        events.filter(|event| event["kind"] == kind).collect()
+    }
+
+    /// In the last run no alias ever had two members with the mark of service.
+    pub fn assert_never_two_in_service(&self) {
+        let tables = self.events("alias");
+        assert!(!tables.is_empty());
+        for event in tables {
+            let members = event["row"]["members"].as_array().expect("members");
+            let marked = members.iter().filter(|member| member["in_service"] == true).count();
+            assert!(marked <= 1, "{event}");
+        }
     }
 }
 

@@ -213,7 +213,7 @@ impl Manager {
     /// Takes one input and appends what is to be done about it.
     pub fn handle(&mut self, now: Nanos, input: Input, out: &mut Vec<Effect>) {
         match input {
-            Input::Start => {}
+            Input::Start => self.kill_whom_the_last_one_fenced(now, out),
             Input::Tick => self.tick(now, out),
             Input::Joined { process, in_service } => self.joined(now, process, &in_service, out),
             Input::Heartbeat { process } => self.heard(now, process, out),
@@ -273,7 +273,13 @@ impl Manager {
     fn restore_alias(&mut self, config: &AliasConfig, now: Nanos) {
         let holder = config.record.holder.filter(|holder| self.seat_of(*holder).is_some());
         let anybody = self.places.values().any(|place| place.run.is_some());
+        if let Some(seat) = holder.filter(|_| config.record.fenced).and_then(|holder| self.seat_of(holder))
+            && let Some(run) = self.run_mut(seat)
+        {
+            (run.phase, run.kill_at) = (Phase::Fenced, Some(now));
+        }
         let service = match holder {
+            Some(process) if config.record.fenced => Service::Fencing { process, cause: Cause::Hung },
             Some(process) => Service::Promoting { process, since: now, told: false },
             None if anybody && config.record.incarnation > Incarnation(0) => Service::Vacant(Cause::Gone),
             None => Service::Vacant(Cause::FirstStart),

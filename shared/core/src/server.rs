@@ -14,6 +14,7 @@ mod view;
 pub use machine::{Counts, Phase, Server, Settings};
 pub use view::{CallState, CallView};
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::ids::{AliasId, CallId, Incarnation, Mark, SlotKey};
@@ -305,8 +306,8 @@ pub enum Write<B> {
     },
     /// Put a row of the journal of relays, over what it has at the same position.
     PutJournal {
-        /// The row.
-        row: Journaled<B>,
+        /// The row. Larger than all other writes, and few calls have one, so it lies apart.
+        row: Box<Journaled<B>>,
     },
     /// Drop all rows of the journal for a call that is served. After an `Atomic` or `AtomicUndo` write in the same commit
     /// whose closure failed and changed nothing, it does nothing either.

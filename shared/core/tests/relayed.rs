@@ -475,18 +475,34 @@ fn callers_that_relay_nothing_push_no_mark() {
     assert_eq!(bench.caller.next_wakeup(), None);
 }
 
+/// The relay had nothing else to ask the PAM for, so it never learned of a route, and what was retained stayed until the
+/// next call.
 #[test]
-fn a_mark_with_no_route_waits_for_the_next_route() {
+fn for_a_mark_with_no_route_the_pam_is_asked_until_there_is_one() {
     for (incarnation, port) in [(5, ACTIVE), (6, BACKUP)] {
         let mut bench = Bench::new();
         let id = bench.answered();
         bench.feed(Input::PortGone { port: ACTIVE });
         bench.feed(Input::Settled { id });
-        assert_eq!(bench.later(MARK), []);
-        assert_eq!(bench.caller.next_wakeup(), None);
+        assert_eq!(bench.later(MARK), [Effect::Inquire { target: COUNTER }]);
+        assert_eq!(bench.later(MARK), [Effect::Inquire { target: COUNTER }]);
         bench.route(incarnation, Some(port));
         assert_eq!(bench.later(MARK), [push(port, mark(1, 2))]);
+        assert_eq!(bench.caller.next_wakeup(), None);
     }
+}
+
+/// A simulated link broke after the mark had been sent over it: nobody sent it again.
+#[test]
+fn a_mark_that_may_be_lost_with_its_link_is_told_again() {
+    let mut bench = Bench::new();
+    let id = bench.answered();
+    bench.feed(Input::Settled { id });
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(1, 2))]);
+    assert_eq!(bench.feed(Input::PortGone { port: ACTIVE }), []);
+    assert_eq!(bench.later(MARK), [Effect::Inquire { target: COUNTER }]);
+    bench.route(5, Some(ACTIVE));
+    assert_eq!(bench.later(MARK), [push(ACTIVE, mark(1, 2))]);
 }
 
 /// What the active was told may have died with it, and its backup has taken over all that it kept.
@@ -527,7 +543,7 @@ fn whoever_comes_into_service_is_told_the_mark_that_was_due_while_nobody_was() {
     let id = bench.answered();
     bench.feed(Input::Settled { id });
     bench.route(6, None);
-    assert_eq!(bench.later(MARK), []);
+    assert_eq!(bench.later(MARK), [Effect::Inquire { target: COUNTER }]);
     bench.route(6, Some(PortId(8)));
     assert!(matches!(bench.later(MARK)[..], [Effect::SendMark { port: PortId(8), .. }]));
 }

@@ -61,6 +61,10 @@ pub struct AliasStats {
     pub pending: u32,
     /// Requests sent again.
     pub resent: u64,
+    /// How long calls made here took, from first sending to outcome: `(bound, calls)`, so many took less than the bound
+    /// in microseconds and not less than the bound before. Bounds without a call are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_us: Vec<(u64, u64)>,
     /// Durable commits.
     pub commits: u64,
     /// The median duration of the last commits, in microseconds.

@@ -73,6 +73,9 @@ impl AliasRow {
 /// Rows that changed, whole alias by whole alias; the first one a process gets has all aliases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableChange {
+    /// Rows that a restarted FTM is not sure of yet, because who was in service has not joined again: what a process knows
+    /// of these aliases is better. One that knows nothing learns at least that they are there.
+    pub unsure: Vec<AliasRow>,
     /// Rises with each change. A restarted FTM goes on above where it was.
     pub version: u64,
     /// The aliases that changed, with all their rows.

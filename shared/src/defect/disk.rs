@@ -15,7 +15,7 @@ use signal_hook::consts::SIGKILL;
 
 use super::{DiskFault, DiskRule, Fired};
 use crate::clock::monotonic_ns;
-use crate::stable::redb::DiskSeam;
+use crate::stable::DiskSeam;
 
 /// So many bytes reach a disk together or not at all.
 const SECTOR_BYTES: usize = 512;

@@ -51,8 +51,6 @@ points! {
         "after-handler",
     "Server: an answer is about to be sent." BeforeReply = "before-reply",
     "Server: an answer was given to the link; it may or may not arrive." AfterReply = "after-reply",
-    "Server: a refusal is about to be sent." BeforeRefuse = "before-refuse",
-    "Server: a refusal was given to the link; it may or may not arrive." AfterRefuse = "after-refuse",
     "Server: a cancellation has come in and was not looked at yet." AfterReceiveCancel =
         "after-receive-cancel",
     "Server: that a call is being undone is about to be given to the writer of the stable area." BeforeUndoing =

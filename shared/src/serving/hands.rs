@@ -12,6 +12,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use palib_core::ids::CallId;
+use palib_core::message::Outcome;
 use palib_core::server::Input;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -34,6 +35,9 @@ pub(super) struct Hands {
     /// Hands that wait to be told.
     free: usize,
 }
+
+/// How a run ended: with an outcome, or with a panic and its words.
+type Ended = Result<Outcome<Bytes>, Bytes>;
 
 /// What a hand does next.
 enum Next<S> {
@@ -59,14 +63,19 @@ impl<S: Service> ServeSide<S> {
     }
 
     /// Feeds how a run ended, if it counts, and says what is to be done next.
-    fn next(self: Arc<Self>, ended: Option<(Run, Input<Bytes>)>, told: Pin<&mut Notified<'_>>) -> Next<S> {
+    fn next(self: Arc<Self>, ended: Option<(Run, Ended)>, told: Pin<&mut Notified<'_>>) -> Next<S> {
         let mut state = self.state.lock();
-        if let Some((run, input)) = ended
+        if let Some((run, ended)) = ended
             && state.runs.end(run)
         {
-            self.pass_executed(&state, run.id);
+            let id = run.id;
+            self.pass_executed(&state, id);
+            let input = match ended {
+                Ok(outcome) => Input::Returned { id, outcome },
+                Err(failure) => Input::Abandoned { id, failure },
+            };
             self.feed_soon(&mut state, input);
-            state.gives.forget(run.id);
+            state.gives.forget(id);
         }
         if let Some((run, body)) = state.hands.errands.pop_front() {
             drop(state);
@@ -101,11 +110,6 @@ async fn hand<S: Service>(side: Weak<ServeSide<S>>, errand: Arc<Notify>) {
         side.pass(Point::BeforeExecute);
         let call = Call { root: Branch::root(side.clone(), run), body };
         let result = AssertUnwindSafe(side.service.handle(call)).catch_unwind().await;
-        let id = run.id;
-        let input = match result {
-            Ok(result) => Input::Returned { id, outcome: outcome_of(result) },
-            Err(panic) => Input::Abandoned { id, failure: panic_text(panic.as_ref()) },
-        };
-        ended = Some((run, input));
+        ended = Some((run, result.map(outcome_of).map_err(|panic| panic_text(panic.as_ref()))));
     }
 }

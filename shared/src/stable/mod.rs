@@ -18,6 +18,7 @@ use palib_core::server::OnFailure;
 
 pub use fence::{Fence, fence_path, raise_fence};
 pub use redb::DiskSeam;
+pub(crate) use redb::area_path;
 pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
 
 use crate::control::{AreaSummary, BrowseRow, Page, TableRow};
@@ -170,7 +171,7 @@ pub enum AreaWrite {
         key: SlotKey,
     },
     /// Put a row of the journal of relays, over what it has for the same call at the same position.
-    Journal(Journaled<Bytes>),
+    Journal(Box<Journaled<Bytes>>),
     /// Drop all rows of the journal for a call that is served.
     CloseJournal(Served),
     /// Remember the mark of a source alias and drop its sessions and rows below it.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use quinn::{ConnectError, ConnectionError, VarInt};
 
+use crate::limits::LINK_IDLE_TIMEOUT;
 use crate::tls::TlsError;
 use crate::wire::WireError;
 
@@ -93,7 +94,9 @@ pub(super) fn in_words(error: &ConnectionError) -> String {
         }
         ConnectionError::ApplicationClosed(_) => "the peer closed it".to_owned(),
         ConnectionError::ConnectionClosed(closed) => format!("the peer closed it: {closed}"),
-        ConnectionError::TimedOut => "nothing was heard of the peer within the time limit".to_owned(),
+        ConnectionError::TimedOut => {
+            format!("nothing was heard of the peer for {} s", LINK_IDLE_TIMEOUT.as_secs())
+        }
         ConnectionError::Reset => {
             "the peer has lost it; its process has ended or was started again".to_owned()
         }

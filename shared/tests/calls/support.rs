@@ -226,6 +226,7 @@ impl State {
     fn push(&mut self) {
         self.version += 1;
         let change = TableChange {
+            unsure: Vec::new(),
             version: self.version,
             aliases: self.rows.values().cloned().collect(),
             gone: Vec::new(),

@@ -88,7 +88,7 @@ fn a_row_says_where_its_call_stands_in_a_relay() {
 /// The first call on of a transaction, as a relay puts it.
 fn begin(trans: u64) -> Vec<AreaWrite> {
     let row = put(relaying_row(3, 1, trans, Course::Forward));
-    vec![row, AreaWrite::Journal(journaled(served(3, 1, trans), &[1], 100 + trans, None))]
+    vec![row, AreaWrite::Journal(Box::new(journaled(served(3, 1, trans), &[1], 100 + trans, None)))]
 }
 
 /// Its end, as a relay puts it.
@@ -117,7 +117,7 @@ fn the_journal_is_the_same_after_its_owner_was_killed_and_is_ordered_by_calls_an
         journaled(served(3, 2, 6), &[1], 10, None),
     ];
     for row in rows.iter().rev() {
-        area.write(vec![AreaWrite::Journal(row.clone())]);
+        area.write(vec![AreaWrite::Journal(Box::new(row.clone()))]);
     }
     assert_eq!(area.area.journal().unwrap(), rows);
     let killed = place.copy_as_after_a_kill();
@@ -130,14 +130,17 @@ fn a_row_of_the_journal_takes_the_place_of_what_lay_at_its_position() {
     let place = Place::new();
     let area = place.open();
     let open = journaled(served(3, 1, 7), &[1], 40, None);
-    area.write(vec![AreaWrite::Journal(open.clone())]);
+    area.write(vec![AreaWrite::Journal(Box::new(open.clone()))]);
     let answered = Journaled { answer: Some(Outcome::Reply("shipped".into())), ..open };
     let next = journaled(served(3, 1, 7), &[2], 41, None);
     // As an answer is written: along with the next call.
-    area.write(vec![AreaWrite::Journal(answered.clone()), AreaWrite::Journal(next.clone())]);
+    area.write(vec![
+        AreaWrite::Journal(Box::new(answered.clone())),
+        AreaWrite::Journal(Box::new(next.clone())),
+    ]);
     assert_eq!(area.area.journal().unwrap(), [answered.clone(), next]);
     let substitute = journaled(served(3, 1, 7), &[2], 42, None);
-    area.write(vec![AreaWrite::Journal(substitute.clone())]);
+    area.write(vec![AreaWrite::Journal(Box::new(substitute.clone()))]);
     assert_eq!(area.area.journal().unwrap(), [answered, substitute]);
 }
 
@@ -151,7 +154,7 @@ fn closing_a_journal_drops_the_rows_of_its_call_and_no_others() {
     for (source, born, trans) in calls.into_iter().chain(last) {
         let served = served(source, born, trans);
         for position in [&[1][..], &[2, 1], &[2, u16::MAX], &[u16::MAX; 9]] {
-            area.submit(vec![AreaWrite::Journal(journaled(served, position, 1, None))]);
+            area.submit(vec![AreaWrite::Journal(Box::new(journaled(served, position, 1, None)))]);
         }
     }
     area.write(vec![AreaWrite::CloseJournal(served(3, 1, 7))]);
@@ -175,7 +178,7 @@ fn a_mark_leaves_the_journal_to_the_relay_and_a_source_that_is_gone_takes_it_alo
     let place = Place::new();
     let area = place.open();
     let all = [served(2, 1, 7), served(3, 1, 7), served(3, 9, 7), served(4, 1, 7)];
-    area.write(all.map(|served| AreaWrite::Journal(journaled(served, &[1], 1, None))).into());
+    area.write(all.map(|served| AreaWrite::Journal(Box::new(journaled(served, &[1], 1, None)))).into());
     area.write(vec![crate::support::mark(3, 9, 8)]);
     assert_eq!(places(&area).len(), 4);
     area.write(vec![AreaWrite::DropSource { source: AliasId(3) }]);
@@ -292,7 +295,7 @@ fn a_call_is_undone_and_says_so_in_one_commit() {
     let place = Place::new();
     let area = place.open();
     area.add("stock", 3);
-    let retained = AreaWrite::Journal(journaled(served(7, 1, 4), &[1], 9, None));
+    let retained = AreaWrite::Journal(Box::new(journaled(served(7, 1, 4), &[1], 9, None)));
     area.write(vec![put(undoing(4)), retained]);
     assert_eq!(area.write(undo(4, adding("stock", 2))), Some(Outcome::Reply("5".into())));
     let area = place.copy_as_after_a_kill().open();
@@ -306,7 +309,7 @@ fn an_undo_that_fails_changes_nothing_and_the_call_is_still_to_be_undone() {
     let place = Place::new();
     let area = place.open();
     area.add("stock", 3);
-    let retained = AreaWrite::Journal(journaled(served(7, 1, 4), &[1], 9, None));
+    let retained = AreaWrite::Journal(Box::new(journaled(served(7, 1, 4), &[1], 9, None)));
     area.write(vec![put(undoing(4)), retained]);
     let told = area.write(undo(4, adding_in_vain("stock", 2, "shipped already")));
     assert_eq!(told, Some(Outcome::Failed("shipped already".into())));
@@ -345,9 +348,9 @@ fn the_journal_is_shown_in_words_counted_and_checked() {
     let call = served(7, 1, 42);
     area.write(vec![
         put(relaying_row(7, 1, 42, Course::Forward)),
-        AreaWrite::Journal(journaled(call, &[1], 3, Some(Outcome::Failed("sold out".into())))),
-        AreaWrite::Journal(journaled(call, &[2, 1], 4, Some(Outcome::Reply("reserved".into())))),
-        AreaWrite::Journal(journaled(call, &[2, 2], 5, None)),
+        AreaWrite::Journal(Box::new(journaled(call, &[1], 3, Some(Outcome::Failed("sold out".into()))))),
+        AreaWrite::Journal(Box::new(journaled(call, &[2, 1], 4, Some(Outcome::Reply("reserved".into()))))),
+        AreaWrite::Journal(Box::new(journaled(call, &[2, 2], 5, None))),
     ]);
     let seen = inspect_file(&place.copy_as_after_a_kill().path()).unwrap();
     let check = seen.check();
@@ -385,7 +388,7 @@ fn a_check_finds_a_relaying_row_without_a_journal_and_a_call_on_of_another_alias
         put(relaying_row(7, 1, 41, Course::Forward)),
         // An operator may have turned it back before its first call on was put.
         put(relaying_row(7, 1, 43, Course::Back)),
-        AreaWrite::Journal(foreign),
+        AreaWrite::Journal(Box::new(foreign)),
     ]);
     let check = inspect_file(&place.copy_as_after_a_kill().path()).unwrap().check();
     let reasons: Vec<&str> = check.listed.iter().map(|damage| damage.reason.as_str()).collect();

@@ -63,7 +63,7 @@ fn every_table_is_decoded() {
         put(blocked_row(7, 1, 2)),
         mark(7, 1, 1),
         AreaWrite::OutboxPut(pending(5, "inc a 1")),
-        AreaWrite::Journal(journaled(served(7, 1, 2), &[2, 1], 6, None)),
+        AreaWrite::Journal(Box::new(journaled(served(7, 1, 2), &[2, 1], 6, None))),
         AreaWrite::App(adding("effects", 3)),
     ]);
     for (table, key, value) in [

@@ -17,7 +17,7 @@ pub(super) fn table(app: &App) -> Table {
             text("PROCESS", 20),
             text("MARK", 4).spare(3),
             number("PID", 8).spare(1),
-            text("STATE", 14),
+            text("STATE", 26),
             number("INC", 5),
             text("SINCE", 10),
             rest("WHY"),
@@ -62,9 +62,14 @@ fn row(app: &App, alias: &AliasRow, member: &MemberRow) -> Row {
 }
 
 /// The state of a member in a word; a hang that was asked for is told apart from one that was found.
-pub(super) fn state(app: &App, member: &MemberRow) -> (Tone, &'static str) {
+pub(super) fn state(app: &App, member: &MemberRow) -> (Tone, String) {
+    if let Some(point) = app.world().waits_at(&member.process)
+        && member.state != MemberState::Dead
+    {
+        return (Tone::Injected, format!("paused at {point}"));
+    }
     let hangs = app.world().active_defects().any(|it| it.hung_process() == Some(member.process.as_str()));
-    match member.state {
+    let (tone, word) = match member.state {
         MemberState::Starting => (Tone::Warn, "starting"),
         MemberState::Promoting => (Tone::Warn, "promoting"),
         MemberState::Dead => (Tone::Bad, "dead"),
@@ -72,7 +77,8 @@ pub(super) fn state(app: &App, member: &MemberRow) -> (Tone, &'static str) {
         MemberState::Hung => (Tone::Warn, "hung"),
         MemberState::InService => (Tone::Good, "in service"),
         MemberState::Backup => (Tone::Standby, "backup"),
-    }
+    };
+    (tone, word.to_owned())
 }
 
 /// The glyph of a member's state.
@@ -89,7 +95,7 @@ pub(super) fn glyph(app: &App, state: MemberState) -> &'static str {
 }
 
 /// The glyph, tone and word of a member, for the topology.
-pub(crate) fn standing(app: &App, member: &MemberRow) -> (Tone, &'static str, &'static str) {
+pub(crate) fn standing(app: &App, member: &MemberRow) -> (Tone, &'static str, String) {
     let (tone, word) = state(app, member);
     (tone, glyph(app, member.state), word)
 }

@@ -4,6 +4,8 @@ mod aliases;
 mod areas;
 mod demos;
 mod events;
+mod ledger;
+mod metrics;
 mod redundancy;
 mod relay;
 mod sequence;
@@ -28,6 +30,9 @@ pub(crate) fn table(app: &App, pane: Pane) -> Table {
         Pane::Areas => areas::areas(app),
         Pane::Records => areas::records(app),
         Pane::Log => events::log(app),
+        Pane::Takeovers => metrics::takeovers(app),
+        Pane::Gauges => metrics::gauges(app),
+        Pane::Ledger => ledger::table(app),
         Pane::Demos => demos::demos(app),
         Pane::Steps => demos::steps(app),
     };

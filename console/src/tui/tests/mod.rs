@@ -1,6 +1,9 @@
 //! The console without a terminal and without a cluster: keys in, commands and pictures out.
 
+mod inject;
 mod keys;
+mod matrix;
+mod metrics;
 mod pictures;
 mod relay;
 mod sequence;

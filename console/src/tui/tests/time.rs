@@ -147,3 +147,19 @@ fn the_title_tells_where_the_console_is() {
     let title = crate::tui::run::title(&rig.app);
     assert_eq!(title, "palib:/redundancy/counter?sel=caller/i1/97&t=live#19");
 }
+
+#[test]
+fn events_that_were_missed_make_the_table_be_asked_for_again() {
+    let mut stage = Stage::counter();
+    let mut rig = Rig::on(stage.clone());
+    let asked = |rig: &Rig| {
+        let is_asked = |command: &&Cmd| matches!(command, Cmd::Ask { request: OperatorRequest::Aliases, .. });
+        rig.out.iter().filter(is_asked).count()
+    };
+    let before = asked(&rig);
+    let next = later(&mut stage, What::Joined { name: "counter-1".into() });
+    rig.send(Msg::Events(vec![next.clone()]));
+    assert_eq!(asked(&rig), before, "nothing was missed");
+    rig.send(Msg::Events(vec![palib::control::Event { seq: next.seq + 7, ..next }]));
+    assert_eq!(asked(&rig), before + 1);
+}

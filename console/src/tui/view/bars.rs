@@ -8,7 +8,7 @@ use super::paint::{self, Piece, width};
 use crate::tui::app::{App, Link, Screen, Shown, Spot};
 use crate::tui::commands::{footer, key_label};
 use crate::tui::popup::Popup;
-use crate::tui::{keys, tour};
+use crate::tui::{keys, step, tour};
 use crate::world::Tone;
 
 /// How much room there is for the state of everything.
@@ -230,7 +230,13 @@ fn tour_lines(app: &App, tour: &tour::Tour) -> Vec<Vec<Piece>> {
     };
     let say: String = step.say.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut second = Vec::new();
-    if tour.running.is_some() {
+    if let Some(process) = step::waiting(app) {
+        second.push(("n ".into(), theme.strong()));
+        second.push((
+            format!("lets {process} go on, which waits at a defect point; then the tour goes on   "),
+            theme.style(Tone::Injected),
+        ));
+    } else if tour.running.is_some() {
         second.push(("waiting for what is expected   ".into(), theme.style(Tone::Warn)));
     } else {
         let does = step.action.as_ref().map_or_else(|| "go on".to_owned(), ToString::to_string);

@@ -2,6 +2,9 @@
 
 mod bars;
 mod grid;
+mod inject;
+mod matrix;
+mod metrics;
 mod paint;
 mod popups;
 mod relay;

@@ -1,5 +1,6 @@
 //! Popups over a screen.
 
+use palib::defect::Point;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,6 +10,7 @@ use super::paint::{self, Piece, width};
 use super::screens::wrap;
 use crate::tui::app::{App, Shown, Spot};
 use crate::tui::commands::{Command, available, key_label};
+use crate::tui::inject::candidates;
 use crate::tui::keys::{found_by_letters, found_by_words};
 use crate::tui::popup::{Confirm, Item, Popup};
 use crate::world::Tone;
@@ -45,6 +47,20 @@ pub(super) fn popup(app: &App, popup: &Popup, buffer: &mut Buffer, area: Rect, s
             let line = |command: &&'static Command| help_line(app, command);
             list(app, buffer, area, ("help", input, *chosen), found.iter().map(line).collect(), shown);
         }
+        Popup::Defects(palette) => super::inject::palette(app, palette, buffer, body(area), shown),
+        Popup::Sweep(sweep) => super::matrix::sweep(app, sweep, buffer, body(area)),
+        Popup::Points(points) => {
+            let found = candidates(app, points);
+            let verb = if points.pause { "wait" } else { "die" };
+            let nth = match points.nth {
+                1 => "first".to_owned(),
+                nth => format!("{nth}."),
+            };
+            let title = format!("{} of {}: {verb} at the {nth} passing", found.len(), points.alias);
+            let line = |point: &Point| super::inject::point_line(app, point.name(), point.meaning());
+            let lines = found.iter().map(line).collect();
+            list(app, buffer, area, (&title, &points.input, points.chosen), lines, shown);
+        }
         Popup::Detail { title, lines, scroll } => {
             let room = usize::from(area.width.saturating_sub(8));
             let folded = lines.iter().flat_map(|line| fold(line, room));
@@ -52,6 +68,12 @@ pub(super) fn popup(app: &App, popup: &Popup, buffer: &mut Buffer, area: Rect, s
             boxed(app, buffer, area, title, lines, None, shown);
         }
     }
+}
+
+/// What lies between the bars: the lines above and below it tell of everything, whatever lies over the screen.
+fn body(area: Rect) -> Rect {
+    let foot = if area.width < super::FULL.0 || area.height < super::FULL.1 { 1 } else { 3 };
+    Rect { y: area.y + 1, height: area.height.saturating_sub(1 + foot), ..area }
 }
 
 /// A line in pieces of at most this width; the spaces at its beginning are kept.
@@ -158,7 +180,7 @@ fn list(
     head.extend(typed(app, input));
     let mut lines: Vec<Line> = vec![(head, None), (Vec::new(), None)];
     if found.is_empty() {
-        lines.push((vec![("No command has these letters.".into(), app.theme.dim())], None));
+        lines.push((vec![("Nothing has these letters.".into(), app.theme.dim())], None));
     }
     let shown_rows = found.into_iter().enumerate().skip(skip).take(rows);
     lines.extend(shown_rows.map(|(at, line)| (line, Some(at))));

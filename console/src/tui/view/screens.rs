@@ -18,6 +18,7 @@ pub(super) fn screen(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Sho
         Screen::Relay => super::relay::transactions(app, buffer, area, shown),
         Screen::Sequence => super::sequence::sequence(app, buffer, area, shown),
         Screen::Stable => stable(app, buffer, area, shown),
+        Screen::Metrics => super::metrics::metrics(app, buffer, area, shown),
         Screen::Log => table(app, buffer, area, Pane::Log, shown),
         Screen::Demos => demos(app, buffer, area, shown),
     }
@@ -53,7 +54,14 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     if picture > 0 {
         let title =
             app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
-        let inner = section(app, buffer, top, &title, &managed_by(app), false);
+        let inner = section(
+            app,
+            buffer,
+            top,
+            &title,
+            &format!("{}{}", topology::off_the_lines(app), managed_by(app)),
+            false,
+        );
         topology::topology(app, buffer, inner);
     }
     table(app, buffer, middle, Pane::Aliases, shown);

@@ -7,9 +7,10 @@ use ratatui::style::Style;
 
 use super::grid::Grid;
 use super::paint::{self, width};
+use crate::defect::{Injury, LinkFault};
 use crate::tui::app::App;
 use crate::tui::panes::standing;
-use crate::world::{Role, Tone, World, clock, duration_us};
+use crate::world::{Edge, Role, Tone, World, clock, duration_us};
 
 /// Calls per second from which on a line is drawn heavy.
 const HEAVY_FROM: f64 = 100.0;
@@ -181,11 +182,56 @@ fn remark(app: &App, buffer: &mut Buffer, area: Rect, boxed: &Boxed<'_>) {
     }
 }
 
+/// A link that a defect disturbs.
+struct Disturbed {
+    /// The aliases of its ends; the name itself for the FTM and for who is in none.
+    ends: (String, String),
+    /// As it stands beside the line: a glyph, the verb, the number in the ledger.
+    label: String,
+}
+
+fn disturbed(app: &App) -> Vec<Disturbed> {
+    let world = app.world();
+    let alias_of = |name: &str| {
+        let of_member = || world.memberships(name).first().map(|(alias, _)| (*alias).to_owned());
+        if world.aliases.contains_key(name) {
+            name.to_owned()
+        } else {
+            of_member().unwrap_or_else(|| name.to_owned())
+        }
+    };
+    let links = world.active_defects().filter_map(|defect| {
+        let Injury::Link { from, to, fault, .. } = defect.link()? else { return None };
+        let verb = defect.spec.split(' ').next().unwrap_or_default();
+        let glyph = match fault {
+            LinkFault::Cut | LinkFault::OneWay => app.theme.pick("╳", "x"),
+            _ => "!",
+        };
+        let label = format!("{glyph} {verb} {}", defect.id);
+        Some(Disturbed { ends: (alias_of(&from.0), alias_of(&to.0)), label })
+    });
+    links.collect()
+}
+
+/// What is disturbed and lies on no line of the picture: the way to the FTM, and that between members.
+pub(super) fn off_the_lines(app: &App) -> String {
+    let edges = app.world().edges();
+    let drawn = |ends: &(String, String)| edges.iter().any(|edge| is_between(edge, ends));
+    let off = disturbed(app).into_iter().filter(|it| !drawn(&it.ends));
+    let texts = off.map(|it| format!("{}: {} {}   ", it.label, it.ends.0, it.ends.1));
+    texts.collect()
+}
+
+fn is_between(edge: &Edge, (a, b): &(String, String)) -> bool {
+    (edge.from == *a && edge.to == *b) || (edge.from == *b && edge.to == *a)
+}
+
 fn edges(app: &App, buffer: &mut Buffer, area: Rect, boxes: &[Boxed<'_>]) {
     let find = |alias: &str| boxes.iter().find(|boxed| boxed.row.alias == alias);
     let mut grid = Grid::default();
     let mut labels = Vec::new();
     let all = app.world().edges();
+    let disturbed = disturbed(app);
     for (number, edge) in all.iter().enumerate() {
         let (Some(from), Some(to)) = (find(&edge.from), find(&edge.to)) else { continue };
         let (start, end) = (from.place.right(), to.place.x.saturating_sub(1));
@@ -193,7 +239,13 @@ fn edges(app: &App, buffer: &mut Buffer, area: Rect, boxes: &[Boxed<'_>]) {
             continue;
         }
         let rate = edge.calls_per_s.unwrap_or(0.0);
-        let style = if rate > 0.0 { Style::default() } else { app.theme.dim() };
+        let faults: Vec<&str> =
+            disturbed.iter().filter(|it| is_between(edge, &it.ends)).map(|it| it.label.as_str()).collect();
+        let style = match (faults.is_empty(), rate > 0.0) {
+            (false, _) => app.theme.style(Tone::Injected),
+            (true, true) => Style::default(),
+            (true, false) => app.theme.dim(),
+        };
         let heavy = rate >= HEAVY_FROM;
         // The lines leave and enter at the first member's height; each has a vertical of its own, so that
         // crossings can be told from joints by where they turn.
@@ -206,9 +258,11 @@ fn edges(app: &App, buffer: &mut Buffer, area: Rect, boxes: &[Boxed<'_>]) {
             grid.along(turn, y_from, y_to, heavy, style);
             grid.across(y_to, turn, end, heavy, style);
         }
-        if let Some(rate) = edge.calls_per_s {
+        let rate = edge.calls_per_s.map(per_second);
+        let said: Vec<&str> = rate.as_deref().into_iter().chain(faults).collect();
+        if !said.is_empty() {
             let into = all.iter().filter(|other| other.to == edge.to).count();
-            let text = format!(" {} ", per_second(rate));
+            let text = format!(" {} ", said.join(" "));
             let wide = width(&text);
             let x = match (y_from == y_to, into) {
                 (true, _) => start + (end - start).saturating_sub(wide) / 2,

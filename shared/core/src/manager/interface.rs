@@ -63,8 +63,10 @@ impl Default for Settings {
 pub struct AliasRecord {
     /// Its incarnation.
     pub incarnation: Incarnation,
-    /// Who was told to serve in this incarnation.
+    /// Who was told to serve in this incarnation; or, once it is fenced, in the one before.
     pub holder: Option<ProcessId>,
+    /// Whether the holder was fenced: it must be known dead before anybody else serves, whoever decides about that.
+    pub fenced: bool,
     /// What it was given as the base of its transIds.
     pub trans_base: TransId,
 }

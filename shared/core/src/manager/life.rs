@@ -85,6 +85,17 @@ impl Manager {
         }
     }
 
+    /// Runs that a former FTM fenced, and ended before it had killed them or knew them dead.
+    pub(super) fn kill_whom_the_last_one_fenced(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        let fenced = |place: &super::Place| place.run.as_ref().is_some_and(|run| run.phase == Phase::Fenced);
+        let seats: Vec<Seat> =
+            self.places.iter().filter(|(_, place)| fenced(place)).map(|(seat, _)| *seat).collect();
+        for seat in seats {
+            self.kill_when_due(now, seat, out);
+            self.set_rows(now, seat, MemberState::Hung, out);
+        }
+    }
+
     /// Frees the seat of a dead run and plans the next one.
     pub(super) fn vacate(&mut self, now: Nanos, seat: Seat, ordered: bool) {
         let others_live = self.others_live(seat);

@@ -26,7 +26,9 @@ impl Manager {
             let incarnation = self.table.raise(id, now);
             let Some(alias) = self.aliases.get_mut(&id) else { continue };
             alias.service = Service::Fencing { process, cause };
-            alias.record = AliasRecord { incarnation, holder: None, trans_base: alias.record.trans_base };
+            // It stays the holder until it is dead: an FTM that ends before the kill leaves it to the next one.
+            alias.record.incarnation = incarnation;
+            alias.record.fenced = true;
             alias.unused = true;
             changes.push(Change::Alias { alias: id, record: alias.record });
             then.push(Effect::WriteFence { alias: id, incarnation, fences: true });
@@ -302,7 +304,7 @@ impl Manager {
             }
             TransScope::Process => 0,
         });
-        let record = AliasRecord { incarnation, holder: Some(process), trans_base };
+        let record = AliasRecord { incarnation, holder: Some(process), fenced: false, trans_base };
         if let Some(alias) = self.aliases.get_mut(&id) {
             alias.record = record;
             alias.unused = false;

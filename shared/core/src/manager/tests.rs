@@ -293,6 +293,7 @@ fn a_restarted_ftm_finds_its_holder_and_keeps_its_incarnation() {
     let record = AliasRecord {
         incarnation: Incarnation(4),
         holder: Some(ProcessId(7)),
+        fenced: false,
         trans_base: crate::ids::TransId(4),
     };
     let adopted = |number: u32, process: u32| SeatConfig {
@@ -319,6 +320,7 @@ fn a_restarted_ftm_takes_over_for_who_died_meanwhile() {
     let record = AliasRecord {
         incarnation: Incarnation(4),
         holder: Some(ProcessId(7)),
+        fenced: false,
         trans_base: crate::ids::TransId(4),
     };
     let living = SeatConfig {
@@ -337,6 +339,7 @@ fn a_holder_that_does_not_join_again_is_fenced_first() {
     let record = AliasRecord {
         incarnation: Incarnation(4),
         holder: Some(ProcessId(7)),
+        fenced: false,
         trans_base: crate::ids::TransId(4),
     };
     let adopted = |number: u32, process: u32| SeatConfig {
@@ -353,6 +356,37 @@ fn a_holder_that_does_not_join_again_is_fenced_first() {
     assert!(promotes(&effects).is_empty());
     bench.exit(7);
     assert_eq!(promotes(&bench.take()), [(8, COUNTER, 5)]);
+}
+
+/// An FTM died between the durable incarnation and the SIGKILL of a process that hangs. The next one did not know that
+/// the process may still have the stable area open, and promoted its backup beside it.
+#[test]
+fn a_restarted_ftm_kills_whom_the_last_one_fenced_before_it_promotes() {
+    let mut bench = Bench::pair();
+    bench.pass(SECOND, &[2]);
+    let record = bench.take().into_iter().find_map(|effect| match effect {
+        Effect::Persist { changes, .. } => changes.into_iter().find_map(|change| match change {
+            Change::Alias { record, .. } => Some(record),
+            _ => None,
+        }),
+        _ => None,
+    });
+    let record = record.expect("the fencing is durable");
+    assert_eq!((record.incarnation, record.holder), (Incarnation(2), Some(ProcessId(1))));
+    let adopted = |number: u32| SeatConfig {
+        adopted: Some((ProcessId(number), alloc::vec![(COUNTER, PortId(number))])),
+        ..seat(number, &[COUNTER])
+    };
+    let counters = Counters { process: ProcessId(2), port: PortId(2), site_grant: 0 };
+    let config = [AliasConfig { record, ..alias(COUNTER) }];
+    let mut bench = Bench::restored(&config, &[adopted(1), adopted(2)], counters);
+    bench.join(2);
+    // It wakes up before the kill, and its word does not count any more.
+    bench.give(Input::Joined { process: ProcessId(1), in_service: alloc::vec![(COUNTER, Incarnation(1))] });
+    let effects = bench.take();
+    assert_eq!((kills(&effects), promotes(&effects)), (alloc::vec![1], alloc::vec![]));
+    bench.exit(1);
+    assert_eq!(promotes(&bench.take()), [(2, COUNTER, 3)]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Random walks: a small world of processes around the manager, in which anything may die, hang, wake up or be lost
 //! at any step, the FTM itself included. What must always hold is checked at each step.
 
+use alloc::vec;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -37,6 +39,8 @@ struct World {
     durable: Durable,
     nodes: BTreeMap<ProcessId, Node>,
     ports: BTreeSet<PortId>,
+    /// The FTM dies when it has done so many effects more.
+    dies_after: Option<u8>,
 }
 
 /// What chance does.
@@ -51,6 +55,8 @@ enum Step {
     Join(u8),
     Recover(u8, bool),
     FtmDies,
+    /// After so many effects, each durable step and all that follows from it counted by itself.
+    FtmDiesAfter(u8),
     End(u8, bool),
 }
 
@@ -65,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<u8>().prop_map(Step::Join),
         6 => (any::<u8>(), prop::bool::weighted(0.9)).prop_map(|(node, fine)| Step::Recover(node, fine)),
         1 => Just(Step::FtmDies),
+        2 => (1u8..12).prop_map(Step::FtmDiesAfter),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(seat, restart)| Step::End(seat, restart)),
     ]
 }
@@ -79,7 +86,8 @@ impl World {
         let durable = Durable::default();
         let now = Nanos(MS);
         let manager = Self::boot(&durable, &BTreeMap::new(), now);
-        let mut world = Self { manager, now, durable, nodes: BTreeMap::new(), ports: BTreeSet::new() };
+        let mut world =
+            Self { manager, now, durable, nodes: BTreeMap::new(), ports: BTreeSet::new(), dies_after: None };
         world.give(Input::Start);
         world
     }
@@ -111,11 +119,38 @@ impl World {
         let mut out = Vec::new();
         self.manager.handle(self.now, input, &mut out);
         self.run(out);
-        self.check();
+        if self.dies_after == Some(0) {
+            self.dies_after = None;
+            self.ftm_dies();
+        } else {
+            self.check();
+        }
+    }
+
+    /// One thing more that the FTM does; false if it is dead.
+    fn goes_on(&mut self) -> bool {
+        match &mut self.dies_after {
+            Some(0) => return false,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.dies_after != Some(0)
+    }
+
+    fn ftm_dies(&mut self) {
+        self.manager = Self::boot(&self.durable, &self.nodes, self.now);
+        for node in self.nodes.values_mut() {
+            node.joined = false;
+            node.unreported &= node.lives;
+        }
+        self.give(Input::Start);
     }
 
     fn run(&mut self, effects: Vec<Effect>) {
         for effect in effects {
+            if !self.goes_on() {
+                return;
+            }
             match effect {
                 Effect::Persist { changes, then } => {
                     changes.into_iter().for_each(|change| self.persist(change));
@@ -247,14 +282,8 @@ impl World {
                     self.recover(process, fine);
                 }
             }
-            Step::FtmDies => {
-                self.manager = Self::boot(&self.durable, &self.nodes, self.now);
-                for node in self.nodes.values_mut() {
-                    node.joined = false;
-                    node.unreported &= node.lives;
-                }
-                self.give(Input::Start);
-            }
+            Step::FtmDies => self.ftm_dies(),
+            Step::FtmDiesAfter(effects) => self.dies_after = Some(effects),
             Step::End(seat, restart) => {
                 self.give(Input::End { seat: Seat(u32::from(seat) % SEATS), restart });
             }
@@ -340,7 +369,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_one_at_most_is_in_service_and_in_the_end_one_is(steps in prop::collection::vec(step(), 1..120)) {

@@ -369,7 +369,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             known.inquire_next = Nanos(now.0.saturating_add(self.settings.inquire_after.0));
             effects.push(Effect::Inquire { target });
         }
-        let due = (known.route.port.is_none() && known.waiting > 0).then_some(known.inquire_next);
+        // Who waits for nothing may still have to tell the mark to whoever is in service next.
+        let wanted = known.waiting > 0 || self.marks.tells(target);
+        let due = (known.route.port.is_none() && wanted).then_some(known.inquire_next);
         set_timer(&mut self.timers, &mut known.timer, due, Timer::Inquire(target));
     }
 
@@ -492,14 +494,14 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             self.marks.tell_anew(target, due, &mut self.timers);
         }
         known.route = route;
+        if route.port.is_some() {
+            set_timer(&mut self.timers, &mut known.timer, None, Timer::Inquire(target));
+        }
         if !news || known.waiting == 0 || self.phase != Phase::Calling {
             return;
         }
         match route.port {
-            Some(_) => {
-                set_timer(&mut self.timers, &mut known.timer, None, Timer::Inquire(target));
-                self.send_all(now, target, effects);
-            }
+            Some(_) => self.send_all(now, target, effects),
             None => self.inquire(now, target, effects),
         }
     }
@@ -527,7 +529,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             return;
         };
         known.route.port = None;
-        if known.waiting > 0 && self.phase == Phase::Calling {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        // The mark that it was told may be lost with its link.
+        let due = Nanos(now.0.saturating_add(self.settings.mark_after.0));
+        self.marks.tell_anew(target, due, &mut self.timers);
+        if known.waiting > 0 {
             self.inquire(now, target, effects);
         }
     }

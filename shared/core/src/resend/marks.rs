@@ -46,6 +46,11 @@ impl Marks {
         }
     }
 
+    /// Whether this target is one of those.
+    pub(super) fn tells(&self, target: AliasId) -> bool {
+        self.told.contains_key(&target)
+    }
+
     /// Some target may have to be told, if no request does it until then.
     pub(super) fn tell(&mut self, due: Nanos, timers: &mut BTreeSet<(Nanos, Timer)>) {
         if self.timer.is_none() && !self.told.is_empty() {
@@ -57,9 +62,10 @@ impl Marks {
 impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
     /// Tells the mark to whom it is news. A target with a call that is not done has to wait: the end of that call
     /// will be a better time, or the next request comes first.
-    pub(super) fn tell_mark(&mut self, effects: &mut Vec<Effect<B>>) {
+    pub(super) fn tell_mark(&mut self, now: Nanos, effects: &mut Vec<Effect<B>>) {
         self.marks.timer = None;
         let mark = self.mark();
+        let mut astray = Vec::new();
         let busy: BTreeSet<AliasId> = self.calls.iter().map(|(_, open)| open.call.target).collect();
         for (&target, told) in &mut self.marks.told {
             if *told >= mark || busy.contains(&target) {
@@ -67,9 +73,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
             }
             *told = mark;
             // With no route it is told to nobody: with the next route it is told anew.
-            if let Some(port) = self.targets.get(&target).and_then(|known| known.route.port) {
-                effects.push(Effect::SendMark { port, target, mark });
+            match self.targets.get(&target).and_then(|known| known.route.port) {
+                Some(port) => effects.push(Effect::SendMark { port, target, mark }),
+                None => astray.push(target),
             }
+        }
+        for target in astray {
+            self.inquire(now, target, effects);
         }
     }
 }

@@ -55,7 +55,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Caller<B> {
                     self.inquire(now, target, effects);
                 }
             }
-            Timer::Mark => self.tell_mark(effects),
+            Timer::Mark => self.tell_mark(now, effects),
             Timer::Deadline(key) => {
                 let Some(open) = self.calls.get_mut(key) else { return };
                 open.deadline = None;

@@ -1,6 +1,7 @@
 //! A relay on its way forward: calls on are put into the journal before they are sent, and answered from it when the
 //! handler is run again (patent, Figs 14 and 15).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::machine::Server;
@@ -94,7 +95,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         transaction.written = true;
         let Some(call) = transaction.calls.get(position).and_then(|on| on.call.as_ref()) else { return };
         let then = Some(Then::StableCall { id: call.id });
-        writes.extend(transaction.rows_to_put(Some(position)).map(|row| Write::PutJournal { row }));
+        writes.extend(
+            transaction.rows_to_put(Some(position)).map(|row| Write::PutJournal { row: Box::new(row) }),
+        );
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 
@@ -218,7 +221,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             call.state = State::Relay;
         }
         let mut writes: Vec<_> = self.relaying_row(id).into_iter().collect();
-        writes.extend(rows.into_iter().map(|row| Write::PutJournal { row }));
+        writes.extend(rows.into_iter().map(|row| Write::PutJournal { row: Box::new(row) }));
         let then = Some(Then::StableCourse { id });
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }

@@ -1,6 +1,7 @@
 //! A relay that takes over: rolls forward, asks for substitutes, or rolls back (patent, Figs 16 and 18; claims 24, 26
 //! and 28).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::machine::Server;
@@ -141,7 +142,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         let Some((row, call)) = transaction.row(position).map(|row| (row.clone(), row.call)) else { return };
         let then = Some(Then::StableCall { id: call.id });
-        let writes = alloc::vec![Write::PutJournal { row }];
+        let writes = alloc::vec![Write::PutJournal { row: Box::new(row) }];
         effects.push(Effect::Commit { incarnation: self.incarnation, writes, then });
     }
 

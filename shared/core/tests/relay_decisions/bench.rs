@@ -166,7 +166,7 @@ impl Stable {
                 }
                 Write::DropRow { key } => _ = self.rows.remove(&key),
                 Write::PutJournal { row } => {
-                    self.journal.insert((row.served.place(), row.position.clone()), row);
+                    self.journal.insert((row.served.place(), row.position.clone()), *row);
                 }
                 Write::CloseJournal { served } => {
                     self.journal.retain(|(place, _), _| *place != served.place());

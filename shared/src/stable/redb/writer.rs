@@ -30,6 +30,11 @@ const DURATIONS_MAX: usize = 1024;
 /// A commit with so many jobs is made, although more are coming: the first of them have waited long enough.
 const JOBS_AT_ONCE: usize = 1024;
 
+/// Jobs that are announced come within microseconds: so often the writer looks for them before it sleeps, and pauses so
+/// long in between, which makes some 20 µs together. To be put to sleep and woken costs both sides more than that.
+const LOOKS_MAX: u32 = 64;
+const PAUSES: u32 = 16;
+
 /// What waits to be written.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -104,9 +109,15 @@ impl Queue {
     /// meanwhile, and what is on its way. False if that is nothing.
     fn take_more(&self, jobs: &mut Vec<Job>) -> bool {
         let mut state = self.state.lock();
+        let mut looks = 0;
         while state.jobs.is_empty() {
             if !state.more || state.closed {
                 return false;
+            }
+            if looks < LOOKS_MAX {
+                looks += 1;
+                MutexGuard::unlocked(&mut state, || (0..PAUSES).for_each(|_| std::hint::spin_loop()));
+                continue;
             }
             state.idle = true;
             self.wake.wait(&mut state);

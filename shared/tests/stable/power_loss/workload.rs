@@ -83,7 +83,7 @@ impl Op {
                 AreaWrite::AtomicUndo { key, id: row.id, digest: row.digest, run: add.closure() }
             }
             Self::DropRow(key) => AreaWrite::DropRow { key },
-            Self::Journal(row) => AreaWrite::Journal(row),
+            Self::Journal(row) => AreaWrite::Journal(Box::new(row)),
             Self::CloseJournal(source, born, trans) => AreaWrite::CloseJournal(served(source, born, trans)),
             Self::Mark(source, mark) => AreaWrite::Mark { source, mark },
             Self::DropSource(source) => AreaWrite::DropSource { source },
