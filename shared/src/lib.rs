@@ -38,6 +38,7 @@ mod directory;
 mod error;
 mod hashing;
 mod inspect;
+mod large;
 mod last_words;
 mod latency;
 pub mod limits;

@@ -14,12 +14,18 @@ pub const WINDOW: u32 = palib_core::redundancy::WINDOW;
 pub const RELAY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Requests that one server process has in hand (executing, held or waiting for a commit) before it answers `Busy`.
 pub const REQUESTS_IN_HAND_MAX: usize = 16 * 1024;
+/// Bodies with more bytes than this are large: requests that have one are bounded by the next limit, too.
+pub const LARGE_BODY_BYTES: usize = 4 * 1024;
+/// Bytes of large bodies of requests that one process has in hand before it answers `Busy`.
+pub const LARGE_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Sessions whose rings one server process remembers; of more, those not used lately are loaded again.
 pub const SESSIONS_REMEMBERED_MAX: usize = 512;
 /// Bytes that wait to be sent on one link before the link is closed as too slow.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Connections one process accepts at once.
 pub const LINKS_MAX: usize = 1024;
+/// Links that one process may have to another at once. With one more, the oldest is closed.
+pub const LINKS_PER_PEER_MAX: usize = 8;
 /// Events a process keeps for the FTM; older ones are dropped and counted.
 pub const EVENTS_QUEUED_MAX: usize = 4096;
 /// Rows in one page of an inspection.

@@ -130,13 +130,13 @@ async fn serve_link(shared: Arc<Shared>, link: Link) {
     let mut requests: Vec<Request<Bytes>> = Vec::new();
     while link.receive(&mut frames).await.is_ok() {
         for frame in frames.drain(..) {
-            let Frame::Message(Message::Request(request)) = frame else {
+            let Frame::Message(Message::Request(mut request)) = frame else {
                 // What came before it is looked at before it.
                 shared.requests(&link, &mut requests);
                 other_than_request(&shared, &link, &mut rights, frame);
                 continue;
             };
-            if !rights.may_send(&shared, &link, request.id) {
+            if !rights.may_send(&shared, &link, request.id) || !has_room(&shared, &link, &mut request) {
                 continue;
             }
             if requests.last().is_some_and(|last| last.target != request.target) {
@@ -149,11 +149,20 @@ async fn serve_link(shared: Arc<Shared>, link: Link) {
     shared.link_gone(link.number());
 }
 
+/// Whether there is room for the body of a request. If not, its caller is told to come again.
+fn has_room(shared: &Shared, link: &Link, request: &mut Request<Bytes>) -> bool {
+    let has_room = shared.large.admit(&mut request.body);
+    if !has_room {
+        let _ = link.send_message(&Message::Refused { id: request.id, refusal: Refusal::Busy });
+    }
+    has_room
+}
+
 /// Takes what else a caller may send: cancellations, and its mark.
 fn other_than_request(shared: &Shared, link: &Link, rights: &mut Rights, frame: Frame) {
     match frame {
-        Frame::Message(Message::Cancel(request)) => {
-            if rights.may_send(shared, link, request.id) {
+        Frame::Message(Message::Cancel(mut request)) => {
+            if rights.may_send(shared, link, request.id) && has_room(shared, link, &mut request) {
                 shared.cancels(link, request);
             }
         }

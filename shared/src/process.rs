@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::control::{JoinTicket, NodeStats, TICKET_VARIABLE, TableChange, TicketAlias};
 use crate::defect::{DiskFaults, Faults, Points};
 use crate::directory::Directory;
+use crate::large::LargeBodies;
 use crate::links::{self, Links};
 use crate::membership::Membership;
 use crate::service::Service;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) endpoint: Endpoint,
     pub(crate) directory: Directory,
     pub(crate) links: Links,
+    pub(crate) large: LargeBodies,
     pub(crate) trace: Trace,
     pub(crate) points: Points,
     pub(crate) memberships: Vec<Arc<Membership>>,
@@ -86,6 +88,7 @@ impl Process {
             endpoint,
             directory: Directory::default(),
             links: Links::default(),
+            large: LargeBodies::default(),
             trace: Trace::new(ticket.process.clone()),
             points: Points::new(ticket.fired.clone()),
             memberships,

@@ -7,6 +7,7 @@ use palib::wire::Frame;
 use palib_core::ids::ProcessId;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::ProcessEvent;
 
@@ -55,6 +56,8 @@ pub(super) enum Message {
         /// Its id in the ledger.
         id: String,
     },
+    /// All that a link has said so far was looked at.
+    Heard(oneshot::Sender<()>),
     /// The FTM was told to kill itself, and the answer is on its way.
     EndSelf,
 }
@@ -109,6 +112,11 @@ async fn listen<T: DeserializeOwned>(link: Link, to: UnboundedSender<Message>, w
                     let _ = to.send(Message::Refused { peer, reason });
                 }
             }
+        }
+        // No faster than the loop takes it: or a peer that never stops talking would fill the memory.
+        let (heard, is_heard) = oneshot::channel();
+        if to.send(Message::Heard(heard)).is_err() || is_heard.await.is_err() {
+            break;
         }
     }
     let _ = to.send(Message::Closed { link: number });

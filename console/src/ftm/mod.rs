@@ -294,6 +294,7 @@ impl Ftm {
             Message::Refused { peer, reason } => self.emit(What::Refused { peer, reason }),
             Message::HangOver { process, defect } => self.hang_over(process, &defect),
             Message::FaultOver { id } => drop(self.heal_fault(&id)),
+            Message::Heard(heard) => _ = heard.send(()),
             Message::EndSelf => self.end_self(),
         }
     }

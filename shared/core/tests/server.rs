@@ -478,6 +478,25 @@ fn a_server_with_its_hands_full_is_busy_for_new_calls_only() {
     assert_eq!(bench.ask(SECOND, request(1, 1)), [Effect::Note(Note::Held { id: id(1, 1) })]);
 }
 
+/// A caller whose requests never end must not keep all others out.
+#[test]
+fn a_greedy_source_leaves_room_for_others() {
+    let mut bench = Bench::backup(8, 64);
+    bench.feed(Input::Promoted { incarnation: Incarnation(5), blocked: vec![], journal: vec![] });
+    let mut begun = |source: AliasId| {
+        let begins = |effect: &Effect<u32>| matches!(effect, Effect::Execute { .. });
+        let taken = (1..=8).filter(|born| {
+            let mut request = request(*born, 1);
+            request.id.source = source;
+            bench.ask(FIRST, request).iter().any(begins)
+        });
+        taken.count()
+    };
+    assert_eq!(begun(AliasId(77)), 5, "as many as are left, and one");
+    assert_eq!(begun(AliasId(78)), 2);
+    assert_eq!(begun(AliasId(79)), 1);
+}
+
 #[test]
 fn an_idle_session_is_forgotten_for_a_new_one_and_loaded_when_it_comes_back() {
     let mut bench = Bench::backup(64, 1);

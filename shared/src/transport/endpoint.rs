@@ -4,12 +4,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use quinn::{AsyncUdpSocket, Connection, ReadExactError, RecvStream, Runtime, SendStream, TokioRuntime};
 use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
 
 use super::config::QuicConfigs;
+use super::doorman::Doorman;
 use super::error::{CloseCode, LinkError, advice, close, in_words, not_made, not_tried};
 use super::faults::FaultySocket;
 use super::link::Link;
@@ -18,8 +18,6 @@ use crate::limits::{HANDSHAKE_TIMEOUT, LINKS_MAX};
 use crate::tls::{Grant, Identity, SERVER_NAME, peer_grant};
 use crate::wire::{OPENING_BYTES, PROTOCOL_VERSION, decode_opening, encode_opening};
 
-/// Handshakes that are done at once; further attempts wait, and some are refused.
-const HANDSHAKES_MAX: usize = 64;
 /// With so many handshakes under way, a peer must first show that it is where it says it is.
 const HANDSHAKES_BEFORE_VALIDATION: usize = 16;
 
@@ -34,14 +32,11 @@ pub struct Endpoint {
     shared: Arc<Shared>,
 }
 
-/// Is told of everybody who was turned away.
-type OnRefused = Box<dyn Fn(Refused) + Send + Sync>;
-
 struct Shared {
     cluster: String,
     /// Handshakes under way.
     opening: tokio::sync::Mutex<JoinSet<Result<Link, Refused>>>,
-    on_refused: Mutex<Option<OnRefused>>,
+    doorman: Doorman,
 }
 
 /// Somebody who was turned away.
@@ -86,7 +81,7 @@ impl Endpoint {
         let shared = Shared {
             cluster: identity.cluster().to_owned(),
             opening: tokio::sync::Mutex::default(),
-            on_refused: Mutex::default(),
+            doorman: Doorman::default(),
         };
         Ok(Self { quinn, socket, shared: Arc::new(shared) })
     }
@@ -120,21 +115,19 @@ impl Endpoint {
         let mut opening = self.shared.opening.lock().await;
         loop {
             tokio::select! {
-                incoming = self.quinn.accept(), if opening.len() < HANDSHAKES_MAX => {
-                    self.take(incoming?, &mut opening);
-                }
+                incoming = self.quinn.accept() => self.take(incoming?, &mut opening),
                 Some(done) = opening.join_next() => match done {
                     Ok(Ok(link)) => return Some(link),
-                    Ok(Err(refused)) => self.refused(refused),
+                    Ok(Err(refused)) => self.shared.doorman.refused(refused),
                     Err(error) => tracing::error!(%error, "a handshake panicked"),
                 },
             }
         }
     }
 
-    /// Sets who is told of peers that were turned away.
+    /// Sets who is told of peers that were turned away; of a flood of them only of some.
     pub fn set_on_refused(&self, tell: impl Fn(Refused) + Send + Sync + 'static) {
-        *self.shared.on_refused.lock() = Some(Box::new(tell));
+        self.shared.doorman.set_on_refused(Box::new(tell));
     }
 
     /// Sets the faults of its links, in the place of those that were set before; none heals all. They lie below QUIC, in
@@ -158,7 +151,7 @@ impl Endpoint {
         let address = incoming.remote_address();
         if self.quinn.open_connections() >= LINKS_MAX {
             incoming.refuse();
-            self.refused(Refused {
+            self.shared.doorman.refused(Refused {
                 address,
                 peer: None,
                 reason: format!("{LINKS_MAX} links are open, which is the limit"),
@@ -167,24 +160,19 @@ impl Endpoint {
             // It can retry, so this can't fail.
             let _ = incoming.retry();
         } else {
-            let cluster = self.shared.cluster.clone();
+            let shared = self.shared.clone();
             opening.spawn(async move {
                 let mut peer = None;
-                let opened = open_incoming(incoming, &cluster, &mut peer);
-                let result = match tokio::time::timeout(HANDSHAKE_TIMEOUT, opened).await {
-                    Ok(result) => result,
-                    Err(_) => {
+                let mut given_up = shared.doorman.begin(address);
+                let opened = open_incoming(incoming, &shared, &mut peer);
+                let result = tokio::select! {
+                    opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opened) => opened.unwrap_or_else(|_| {
                         Err(format!("the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs()))
-                    }
+                    }),
+                    _ = &mut given_up => Err("its handshake gave way to those of many others".to_owned()),
                 };
                 result.map_err(|reason| Refused { address, peer, reason })
             });
-        }
-    }
-
-    fn refused(&self, refused: Refused) {
-        if let Some(tell) = &*self.shared.on_refused.lock() {
-            tell(refused);
         }
     }
 
@@ -215,7 +203,7 @@ impl Endpoint {
 /// Does the handshake and the opening with somebody who knocks. `peer` is filled in as soon as it is known.
 async fn open_incoming(
     incoming: quinn::Incoming,
-    cluster: &str,
+    shared: &Shared,
     peer: &mut Option<Grant>,
 ) -> Result<Link, String> {
     let in_words = |error| format!("{}{}", in_words(&error), advice(&error));
@@ -224,14 +212,16 @@ async fn open_incoming(
         close(&connection, CloseCode::Refused, &reason);
         reason
     };
-    let grant = grant_of(&connection, cluster).map_err(refuse)?;
+    let grant = grant_of(&connection, &shared.cluster).map_err(refuse)?;
     *peer = Some(grant.clone());
     let (mut send, mut receive): (SendStream, RecvStream) = connection.accept_bi().await.map_err(in_words)?;
     match read_opening(&mut receive).await {
         Ok(Some(PROTOCOL_VERSION)) => {
             let welcomed = send.write_all(&encode_opening(PROTOCOL_VERSION)).await;
             welcomed.map_err(|error| format!("it left during the opening: {error}"))?;
-            Ok(Link::new(connection, grant, (send, receive)))
+            let link = Link::new(connection, grant, (send, receive));
+            shared.doorman.let_in(&link);
+            Ok(link)
         }
         Ok(other) => Err(refuse(other_version(other))),
         Err(()) => Err(refuse("it ended its stream before the opening was done".to_owned())),

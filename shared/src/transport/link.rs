@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +29,15 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Link {
     shared: Arc<Shared>,
+}
+
+/// A link that is not kept open by this.
+pub(super) struct WeakLink(Weak<Shared>);
+
+impl WeakLink {
+    pub(super) fn upgrade(&self) -> Option<Link> {
+        self.0.upgrade().map(|shared| Link { shared })
+    }
 }
 
 struct Shared {
@@ -146,8 +155,13 @@ impl Link {
         pushed
     }
 
+    /// The same link, for as long as others hold it.
+    pub(super) fn downgrade(&self) -> WeakLink {
+        WeakLink(Arc::downgrade(&self.shared))
+    }
+
     /// Closes it at once.
-    fn abort(&self, code: CloseCode, reason: &str) {
+    pub(super) fn abort(&self, code: CloseCode, reason: &str) {
         self.shared.outbound.close(reason);
         close(&self.shared.connection, code, reason);
     }

@@ -12,6 +12,7 @@
 //! and `Sync`, and frames may be sent from any thread.
 
 mod config;
+mod doorman;
 mod endpoint;
 mod error;
 mod faults;

@@ -96,33 +96,42 @@ impl Ftm {
     }
 
     pub(crate) async fn join(&self, ticket: JoinTicket) -> Process {
-        // The table needs a row for each alias before a process may look it up.
-        {
-            let mut state = self.state.lock();
-            for alias in &ticket.aliases {
-                state.rows.entry(alias.alias.clone()).or_insert_with(|| AliasRow {
-                    alias: alias.alias.clone(),
-                    alias_id: alias.alias_id,
-                    kind: "test".to_owned(),
-                    incarnation: 0,
-                    site: 1,
-                    members: Vec::new(),
-                });
-                let member = MemberRow {
-                    port: alias.port,
-                    process: ticket.process.clone(),
-                    process_id: ticket.process_id,
-                    pid: None,
-                    address: None,
-                    in_service: false,
-                    state: MemberState::Starting,
-                    since_unix_ms: 0,
-                    why: String::new(),
-                };
-                state.rows.get_mut(&alias.alias).expect("just put").members.push(member);
-            }
-        }
+        self.expect(&ticket);
         Process::join_with(ticket).await.expect("the process joins")
+    }
+
+    /// Puts a process into the table. There must be a row for each alias before a process may look it up.
+    pub(crate) fn expect(&self, ticket: &JoinTicket) {
+        let mut state = self.state.lock();
+        for alias in &ticket.aliases {
+            state.rows.entry(alias.alias.clone()).or_insert_with(|| AliasRow {
+                alias: alias.alias.clone(),
+                alias_id: alias.alias_id,
+                kind: "test".to_owned(),
+                incarnation: 0,
+                site: 1,
+                members: Vec::new(),
+            });
+            let member = MemberRow {
+                port: alias.port,
+                process: ticket.process.clone(),
+                process_id: ticket.process_id,
+                pid: None,
+                address: None,
+                in_service: false,
+                state: MemberState::Starting,
+                since_unix_ms: 0,
+                why: String::new(),
+            };
+            state.rows.get_mut(&alias.alias).expect("just put").members.push(member);
+        }
+    }
+
+    /// Where a process that has joined takes calls.
+    pub(crate) fn address_of(&self, process_id: u32) -> Option<SocketAddr> {
+        let state = self.state.lock();
+        let mut members = state.rows.values().flat_map(|row| &row.members);
+        members.find(|member| member.process_id == process_id)?.address
     }
 
     /// Promotes a process for an alias and moves the mark of service when it has recovered.

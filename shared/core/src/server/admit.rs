@@ -15,7 +15,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         match self.phase {
             Phase::Fenced => {}
             Phase::Backup => Self::refuse(&held, Refusal::NotInService, effects),
-            Phase::Recovering if self.is_full() => Self::refuse(&held, Refusal::Busy, effects),
+            Phase::Recovering if self.is_full(held.request.id.source) => {
+                Self::refuse(&held, Refusal::Busy, effects)
+            }
             Phase::Recovering => {
                 self.held += 1;
                 self.early.push(held);
@@ -112,7 +114,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     /// A call that was not seen before: executed, or cancelled before it came.
     fn begin(&mut self, key: SlotKey, held: Held<B>, effects: &mut Vec<Effect<B>>) {
-        if self.is_full() {
+        if self.is_full(held.request.id.source) {
             return Self::refuse(&held, Refusal::Busy, effects);
         }
         if held.cancel {
@@ -162,7 +164,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     /// Holds a request until its row is loaded.
     pub(super) fn load(&mut self, key: SlotKey, held: Held<B>, effects: &mut Vec<Effect<B>>) {
-        if self.is_full() {
+        if self.is_full(held.request.id.source) {
             return Self::refuse(&held, Refusal::Busy, effects);
         }
         self.held += 1;
@@ -257,8 +259,11 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         self.sessions.get(&key.session).map_or(0, |ring| ring.get(key.slot).hits.0)
     }
 
-    fn is_full(&self) -> bool {
-        self.calls.len() + self.held >= self.settings.calls_max
+    /// Whether nothing more of a source is taken in hand. It may have as many calls in hand as there are places left: one
+    /// source alone has half of all, and however greedy it is, there is room for the others.
+    fn is_full(&self, source: AliasId) -> bool {
+        let free = self.settings.calls_max.saturating_sub(self.calls.len() + self.held);
+        free == 0 || self.sources.get(&source).is_some_and(|source| source.in_hand > free)
     }
 
     /// The ring of a session; of one that is not in memory nothing is known.

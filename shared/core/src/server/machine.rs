@@ -82,6 +82,8 @@ pub(super) struct Source {
     pub(super) mark: Mark,
     /// The incarnation of the mark that is stored, or on its way.
     pub(super) stored: Incarnation,
+    /// How many of its calls are in hand.
+    pub(super) in_hand: usize,
 }
 
 /// What a server has done since it was promoted.
@@ -231,6 +233,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             blocked: false,
             since: self.now,
         };
+        self.sources.entry(id.source).or_default().in_hand += 1;
         // A call is put in hand only where none is, so what is returned is this one.
         self.calls.insert(id, call)
     }
@@ -510,6 +513,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     pub(super) fn close(&mut self, id: CallId, known: Known) -> Option<Open<B>> {
         let call = self.calls.remove(&id)?;
+        if let Some(source) = self.sources.get_mut(&id.source) {
+            // It may have been forgotten with the alias, and come again.
+            source.in_hand = source.in_hand.saturating_sub(1);
+        }
         if let Some(ring) = self.sessions.get_mut(&call.key.session) {
             let entry = ring.at(call.key.slot);
             // A later call may have taken the slot while an old answer was made once more.
