@@ -52,6 +52,8 @@ pub(crate) struct Cluster<'a> {
     /// Defects that wait for something to happen so many times.
     pub(crate) armed: Vec<Defect>,
     pub(crate) passed: Vec<Passed>,
+    /// How often the FTM has made a decision durable.
+    pub(crate) decided: u32,
     /// How much later the next member of an alias dies that the FTM kills.
     pub(crate) spare: BTreeMap<usize, u64>,
     pub(crate) users: Vec<User>,
@@ -93,6 +95,7 @@ impl<'a> Cluster<'a> {
             disks: Vec::new(),
             armed: Vec::new(),
             passed: vec![Passed::default(); plan.aliases()],
+            decided: 0,
             spare: BTreeMap::new(),
             users: schedule.calls.iter().map(|call| User::new(*call)).collect(),
             users_left: schedule.calls.len(),
@@ -123,7 +126,9 @@ impl<'a> Cluster<'a> {
                     self.queue.push(Nanos(at * US), Event::Defect(nth));
                     end = end.max(at + lasts(defect.what));
                 }
-                When::Submitted(..) | When::Durable(..) | When::Sent(..) => self.armed.push(*defect),
+                When::Submitted(..) | When::Durable(..) | When::Sent(..) | When::Decided(_) => {
+                    self.armed.push(*defect);
+                }
             }
         }
         let margin = self.chance(Lane::Machine).between(20, 400) * MS;

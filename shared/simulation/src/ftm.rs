@@ -223,7 +223,9 @@ impl Cluster<'_> {
             FtmEvent::Persisted => {
                 if let Some(changes) = self.ftm.persisting.take() {
                     self.persist(changes);
-                    self.work();
+                    if !self.pass_decided() {
+                        self.work();
+                    }
                 }
             }
             FtmEvent::PersistedLate(changes) => {

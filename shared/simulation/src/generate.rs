@@ -277,7 +277,12 @@ fn injure(chance: &mut Chance, plan: &Plan, defects: &mut Vec<Defect>) {
         44..54 => What::Hang(member(chance, plan), chance.between(50 * MS, 2500 * MS)),
         54..68 if !plan.has_effects_outside() => return spare(chance, alias, at, defects),
         54..68 => What::Disk(alias, DiskFault::Slow(chance.between(10 * MS, 400 * MS)), lasts(chance)),
-        68..73 => What::Kill(Who::Ftm),
+        68..71 => What::Kill(Who::Ftm),
+        71..73 => {
+            // Most of its decisions are the starts of all processes.
+            let when = When::Decided(chance.between(1, 40) as u32);
+            return defects.push(Defect { when, what: What::Kill(Who::Ftm) });
+        }
         73..75 => What::Hang(Who::Ftm, chance.between(50 * MS, 1500 * MS)),
         75..78 => What::PowerLoss,
         78..81 => What::Exit(member(chance, plan)),

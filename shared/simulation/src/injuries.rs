@@ -113,12 +113,7 @@ impl Cluster<'_> {
 
     /// Defects that wait for what a process passes now hit it.
     fn pass(&mut self, p: usize, hits: impl Fn(When) -> bool) {
-        if self.armed.is_empty() || self.healed.is_some() {
-            return;
-        }
-        let hit: Vec<Defect> = self.armed.iter().copied().filter(|defect| hits(defect.when)).collect();
-        self.armed.retain(|defect| !hits(defect.when));
-        for defect in hit {
+        for defect in self.disarm(hits) {
             match defect.what {
                 What::Kill(Who::Active(_)) => {
                     let plan = self.plan;
@@ -129,6 +124,26 @@ impl Cluster<'_> {
                 what => self.injure(what),
             }
         }
+    }
+
+    /// A decision of the FTM is durable. Whether it died of that.
+    pub(crate) fn pass_decided(&mut self) -> bool {
+        self.decided += 1;
+        let nth = self.decided;
+        for defect in self.disarm(|when| when == When::Decided(nth)) {
+            self.injure(defect.what);
+        }
+        !self.ftm.lives()
+    }
+
+    /// The armed defects that hit now.
+    fn disarm(&mut self, hits: impl Fn(When) -> bool) -> Vec<Defect> {
+        if self.armed.is_empty() || self.healed.is_some() {
+            return Vec::new();
+        }
+        let hit = self.armed.iter().copied().filter(|defect| hits(defect.when)).collect();
+        self.armed.retain(|defect| !hits(defect.when));
+        hit
     }
 
     /// From now on nothing goes wrong, and everybody goes on.

@@ -232,6 +232,8 @@ pub(crate) enum When {
     Durable(usize, u32),
     /// When it has sent its so many-th message.
     Sent(usize, u32),
+    /// When the so many-th decision of the FTM is durable, and nothing has followed from it.
+    Decided(u32),
 }
 
 /// Whom a defect hits.

@@ -214,20 +214,7 @@ fn read_call(mut words: Words<'_>) -> Result<Call, String> {
 }
 
 fn read_defect(plan: &Plan, mut words: Words<'_>) -> Result<Defect, String> {
-    let when = match words.word()? {
-        "at" => When::At(words.time()?),
-        kind => {
-            let word = words.word()?;
-            let (alias, nth) = word.split_once('#').ok_or_else(|| unknown(word))?;
-            let (alias, nth) = (plan.alias(alias)?, nth.parse().map_err(|_| unknown(word))?);
-            match kind {
-                "submitted" => When::Submitted(alias, nth),
-                "durable" => When::Durable(alias, nth),
-                "sent" => When::Sent(alias, nth),
-                _ => return Err(unknown(kind)),
-            }
-        }
-    };
+    let when = read_when(plan, &mut words)?;
     let what = match words.word()? {
         "kill" => What::Kill(plan.who(words.word()?)?),
         "hang" => What::Hang(plan.who(words.word()?)?, words.time()?),
@@ -238,6 +225,23 @@ fn read_defect(plan: &Plan, mut words: Words<'_>) -> Result<Defect, String> {
         word => read_link(plan, word, words)?,
     };
     Ok(Defect { when, what })
+}
+
+fn read_when(plan: &Plan, words: &mut Words<'_>) -> Result<When, String> {
+    let kind = words.word()?;
+    if kind == "at" {
+        return words.time().map(When::At);
+    }
+    let word = words.word()?;
+    let (who, nth) = word.split_once('#').ok_or_else(|| unknown(word))?;
+    let nth = nth.parse().map_err(|_| unknown(word))?;
+    match (kind, who) {
+        ("decided", "ftm") => Ok(When::Decided(nth)),
+        ("submitted", _) => plan.alias(who).map(|alias| When::Submitted(alias, nth)),
+        ("durable", _) => plan.alias(who).map(|alias| When::Durable(alias, nth)),
+        ("sent", _) => plan.alias(who).map(|alias| When::Sent(alias, nth)),
+        _ => Err(unknown(kind)),
+    }
 }
 
 fn read_disk(plan: &Plan, mut words: Words<'_>) -> Result<What, String> {

@@ -106,6 +106,7 @@ pub(crate) fn defect_text(plan: &Plan, Defect { when, what }: Defect) -> String 
         When::Submitted(of, nth) => format!("submitted {}#{nth}", alias(of)),
         When::Durable(of, nth) => format!("durable {}#{nth}", alias(of)),
         When::Sent(of, nth) => format!("sent {}#{nth}", alias(of)),
+        When::Decided(nth) => format!("decided ftm#{nth}"),
     };
     let what = match what {
         What::Kill(whom) => format!("kill {}", who(whom)),
