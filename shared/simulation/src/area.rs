@@ -166,7 +166,7 @@ impl Area {
             Write::DropRow { key } => _ = self.rows.remove(key),
             Write::PutJournal { row } => {
                 let (session, trans) = row.served.place();
-                self.journal.insert((session, trans, row.position.clone()), row.clone());
+                self.journal.insert((session, trans, row.position.clone()), (**row).clone());
             }
             Write::CloseJournal { served } => self.close(*served),
             Write::DropSource { source } => {
