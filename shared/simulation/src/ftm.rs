@@ -146,6 +146,10 @@ impl Cluster<'_> {
             .map(|process| process.number)
             .collect();
         let manager = self.ftm.boot(|number| living.contains(&number), remembers, self.now);
+        // The last one may have died between a decision and the fence that goes with it.
+        for (alias, record) in self.ftm.store.aliases.clone() {
+            self.write_fence(alias, record.incarnation);
+        }
         let ftm = &mut self.ftm;
         ftm.manager = Some(manager);
         ftm.life += 1;
@@ -305,12 +309,7 @@ impl Cluster<'_> {
                 let after = self.chance(Lane::Machine).between(150, 900) * US;
                 self.later(after, Event::Ftm(life, FtmEvent::Persisted));
             }
-            Effect::WriteFence { alias, incarnation, .. } => {
-                if !self.lacks(Guard::FenceBeforePromotion) {
-                    let area = &mut self.areas[alias_of(alias)];
-                    area.fence = area.fence.max(incarnation);
-                }
-            }
+            Effect::WriteFence { alias, incarnation, .. } => self.write_fence(alias, incarnation),
             Effect::Kill { process } => self.fencing_kill(process),
             Effect::Promote { process, alias, incarnation, trans_base } => {
                 let promote = Local::Promote { alias: alias_of(alias), incarnation, trans_base };
@@ -324,6 +323,14 @@ impl Cluster<'_> {
             }
             Effect::Push { alias } => _ = self.ftm.changed.insert(alias),
             Effect::Note(note) => self.ftm_note(note),
+        }
+    }
+
+    /// The incarnation stands beside the stable area from now on.
+    fn write_fence(&mut self, alias: AliasId, incarnation: Incarnation) {
+        if !self.lacks(Guard::FenceBeforePromotion) {
+            let area = &mut self.areas[alias_of(alias)];
+            area.fence = area.fence.max(incarnation);
         }
     }
 
