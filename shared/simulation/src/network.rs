@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::feed::Feed;
 use crate::guard::Guard;
 use crate::process::{MS, US, alias_of};
-use crate::queue::{Envelope, Event, Local};
+use crate::queue::{Envelope, Event, FtmEvent, Local};
 use crate::random::Lane;
 use crate::schedule::LinkFault;
 
@@ -230,8 +230,11 @@ impl Cluster<'_> {
         }
     }
 
-    /// Tells the FTM something over the link of a process.
-    pub(crate) fn tell_ftm(&mut self, p: usize, event: crate::queue::FtmEvent) {
+    /// Tells the FTM something over the link of a process. A link begins with joining: what is said before reaches nobody.
+    pub(crate) fn tell_ftm(&mut self, p: usize, event: FtmEvent) {
+        if !matches!(event, FtmEvent::Joins { .. }) && !self.ftm.has_joined(p) {
+            return;
+        }
         let (after, life) = (self.ftm_link(p, true), self.ftm.life());
         self.later(after, Event::Ftm(life, event));
     }
