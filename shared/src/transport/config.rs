@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 
 use crate::limits::{HANDSHAKE_TIMEOUT, LINK_IDLE_TIMEOUT};
 use crate::tls::{Identity, TlsError};
@@ -25,6 +25,9 @@ const INCOMING_BYTES_TOTAL: u64 = 1024 * 1024;
 /// The round trip that is assumed until one was measured. The default of a third of a second would make the
 /// first lost packet of a handshake cost a second; on one machine a round trip takes 0.1 ms.
 const INITIAL_RTT: Duration = Duration::from_millis(20);
+/// Packets that may come before their receiver acknowledges them at once. Most are answered within the millisecond, and the
+/// acknowledgement goes with the answer: sent alone it costs each side a packet and a wake-up for every batch of calls.
+const PACKETS_UNACKNOWLEDGED_MAX: u32 = 8;
 
 /// The settings of an endpoint.
 #[doc(hidden)]
@@ -68,6 +71,8 @@ impl QuicConfigs {
 
 fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
+    let mut acknowledgements = AckFrequencyConfig::default();
+    acknowledgements.ack_eliciting_threshold(VarInt::from_u32(PACKETS_UNACKNOWLEDGED_MAX));
     let idle_ms = u32::try_from(LINK_IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
     config
         // One stream of frames, opened by the side that connects, and each side's own for large bodies.
@@ -79,6 +84,7 @@ fn transport() -> TransportConfig {
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle_ms))))
         .keep_alive_interval(Some(LINK_IDLE_TIMEOUT / 4))
-        .initial_rtt(INITIAL_RTT);
+        .initial_rtt(INITIAL_RTT)
+        .ack_frequency_config(Some(acknowledgements));
     config
 }

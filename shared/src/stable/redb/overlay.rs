@@ -73,10 +73,17 @@ impl Overlay {
 
     fn change(&mut self, key: &[u8], change: Option<Bytes>) {
         // What has been changed before is changed again more often than not: its key is there already.
-        let known = self.changes.get_key_value(key).map(|(known, _)| known.clone());
-        let key = known.unwrap_or_else(|| Bytes::copy_from_slice(key));
-        let before = self.changes.insert(key.clone(), change);
-        self.undo.push((key, before));
+        let from = (Bound::Included(key), Bound::Unbounded);
+        if let Some((known, there)) = self.changes.range_mut::<[u8], _>(from).next()
+            && known == key
+        {
+            let before = std::mem::replace(there, change);
+            self.undo.push((known.clone(), Some(before)));
+            return;
+        }
+        let key = Bytes::copy_from_slice(key);
+        self.changes.insert(key.clone(), change);
+        self.undo.push((key, None));
     }
 }
 
