@@ -12,7 +12,7 @@ pub(super) struct Events {
     /// Go on with each event as it happens
     #[arg(long, short)]
     follow: bool,
-    /// How many of the newest kept events
+    /// Show at most so many: the newest of those that are wanted
     #[arg(long, default_value_t = 200)]
     limit: usize,
     /// From this number on
@@ -32,13 +32,16 @@ pub(super) struct Events {
 impl Events {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        let request = OperatorRequest::Events { from_seq: self.from, limit: self.limit };
+        // Whoever looks for something looks through all that is kept.
+        let limit = if self.grep.is_empty() { self.limit } else { usize::MAX };
+        let request = OperatorRequest::Events { from_seq: self.from, limit };
         let kept = match client.request(request).await? {
             OperatorAnswer::Events(events) => events,
             other => return Err(unexpected(&other)),
         };
         let mut next = kept.last().map_or(self.from, |event| event.seq + 1);
-        let shown: Vec<&Event> = kept.iter().filter(|event| self.wanted(event)).collect();
+        let mut shown: Vec<&Event> = kept.iter().filter(|event| self.wanted(event)).collect();
+        shown.drain(..shown.len().saturating_sub(self.limit));
         if !self.follow {
             return if context.json {
                 output::json_rows(&shown)

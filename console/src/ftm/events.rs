@@ -103,9 +103,7 @@ impl EventLog {
         for batch in fresh.chunks(BATCH_MAX) {
             let events = batch.iter().map(|event| (**event).clone()).collect();
             let frame = FromFtmToOperator::Events { events };
-            // A link that is closed is taken out when its end is told; an operator that follows again asks from where
-            // it was.
-            self.followers.values().for_each(|link| drop(link.send_control(&frame)));
+            self.followers.retain(|_, link| sent(link, &frame));
         }
     }
 
@@ -113,7 +111,7 @@ impl EventLog {
     pub(crate) fn follow(&mut self, link: Link, from_seq: u64) {
         self.flush();
         for batch in self.since(from_seq).chunks(BATCH_MAX) {
-            if link.send_control(&FromFtmToOperator::Events { events: batch.to_vec() }).is_err() {
+            if !sent(&link, &FromFtmToOperator::Events { events: batch.to_vec() }) {
                 return;
             }
         }
@@ -146,6 +144,16 @@ impl EventLog {
         events.drain(..events.len().saturating_sub(NEWEST_MAX));
         events
     }
+}
+
+/// Sends a follower something. One whose link can't take it would miss it and not know: its link is closed. An operator that
+/// connects again asks from where it was.
+fn sent(link: &Link, frame: &FromFtmToOperator) -> bool {
+    let sent = link.send_control(frame);
+    if let Err(error) = &sent {
+        link.close(&format!("events could not be sent: {error}"));
+    }
+    sent.is_ok()
 }
 
 /// The events at the end of the file. A last line that a crash cut off is left out, and ended, so that the next one

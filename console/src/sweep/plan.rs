@@ -1,5 +1,7 @@
 //! What a sweep tries: each defect at each place, and what else must happen so that it can strike there.
 
+use std::collections::BTreeSet;
+
 use palib::defect::{Part, Point};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -61,7 +63,24 @@ pub(super) fn all(file: &ClusterFile, seed: u64) -> Vec<Probe> {
             probes.push(Probe { row, column, plan });
         }
     }
+    let rest = rest_of(&probes);
+    probes.extend(rest);
     probes
+}
+
+/// What is missing of a whole matrix: what strikes a server can't strike the FTM, and the other way round.
+fn rest_of(probes: &[Probe]) -> Vec<Probe> {
+    let there: BTreeSet<(&Row, &Column)> = probes.iter().map(|probe| (&probe.row, &probe.column)).collect();
+    let rows: BTreeSet<&Row> = there.iter().map(|(row, _)| *row).collect();
+    let columns: BTreeSet<&Column> = there.iter().map(|(_, column)| *column).collect();
+    let all = rows.iter().flat_map(|row| columns.iter().map(move |column| (*row, *column)));
+    all.filter(|cell| !there.contains(cell))
+        .map(|(row, column)| Probe {
+            row: row.clone(),
+            column: column.clone(),
+            plan: Plan::Impossible("this is not done there"),
+        })
+        .collect()
 }
 
 /// So many pairs of defect points, drawn by the seed from all that can be passed.
@@ -234,12 +253,11 @@ mod tests {
         for demo in DEMOS {
             let file = ClusterFile::parse(demo.name, demo.text).expect("a cluster file");
             let probes = all(&file, 1);
-            let count = |part: Part| Point::ALL.iter().filter(|point| point.part() == part).count();
-            let ftm = count(Part::Ftm);
-            let cells = 2 * (ftm + (Point::ALL.len() - ftm) * file.aliases.len());
+            let columns = 2 * (file.aliases.len() + 1);
             let at_points =
                 probes.iter().filter(|probe| Part::ALL.iter().any(|it| it.word() == probe.row.part));
-            assert_eq!(at_points.count(), cells, "{}", demo.name);
+            assert_eq!(at_points.count(), Point::ALL.len() * columns, "{}", demo.name);
+            assert_eq!(probes.len() % columns, 0, "{}: the matrix is whole", demo.name);
             for (at, probe) in probes.iter().enumerate() {
                 let twice =
                     probes[..at].iter().any(|it| (&it.row, &it.column) == (&probe.row, &probe.column));

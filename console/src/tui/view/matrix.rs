@@ -51,7 +51,8 @@ fn remark(matrix: &Matrix) -> String {
     let counts = matrix.counts();
     let all = matrix.head.rows.len() * matrix.head.columns.len();
     let decided = matrix.cells().count();
-    let mut remark = format!("{decided} of {all} decided   {} clean", counts.clean);
+    let of = if decided == all { String::new() } else { format!(" of {}", count(all as u64)) };
+    let mut remark = format!("{}{of} decided   {} clean", count(decided as u64), count(counts.clean as u64));
     for (number, words) in [
         (counts.not_clean, "not clean"),
         (counts.no_verdict, "no verdict"),
@@ -144,7 +145,7 @@ fn told(app: &App, sweep: &Sweep, matrix: &Matrix, buffer: &mut Buffer, area: Re
         buffer,
         area,
         &title,
-        "ok N: clean, N takeovers   miss: was not passed   -: can't be",
+        "ok N: clean, N takeovers   miss: not passed   -: can't be",
         false,
     );
     let mut lines: Vec<(Tone, String)> = Vec::new();
@@ -161,8 +162,9 @@ fn told(app: &App, sweep: &Sweep, matrix: &Matrix, buffer: &mut Buffer, area: Re
                 lines.push((
                     Tone::Plain,
                     format!(
-                        "{} takeovers   {} calls acknowledged{blackout}   took {}",
+                        "{} takeover{}   {} calls acknowledged{blackout}   took {}",
                         cell.takeovers,
+                        if cell.takeovers == 1 { "" } else { "s" },
                         count(cell.acked),
                         duration_us(cell.took_ms * 1_000)
                     ),
