@@ -252,6 +252,26 @@ fn nobody_takes_over_from_who_waits_at_a_point_and_its_call_is_answered_when_it_
 }
 
 #[test]
+fn who_goes_on_does_not_wait_again_at_points_that_were_taken_back_meanwhile() {
+    let site = Site::new();
+    up(&site);
+    for point in ["before-execute", "after-execute", "before-commit", "after-commit", "before-reply"] {
+        site.palib(&["defect", &format!("pause counter@{point}")]).ok();
+    }
+    let mut call = site.command(&["call", "counter", "inc by-hand 9", "--json"]);
+    let call = std::thread::spawn(move || Ran::from(call.output().expect("palib can be run")));
+    assert_eq!(waiting(&site).1, "paused at before-execute (P1)");
+    // It is stopped and hears of none of this.
+    for id in ["P2", "P3", "P4", "P5"] {
+        site.palib(&["heal", id]).ok();
+    }
+    site.palib(&["step", "counter-1"]).ok();
+    assert_eq!(call.join().expect("the call ends").ok().json()["reply"], "9");
+    let paused = kinds(&site).into_iter().filter(|kind| kind == "paused").count();
+    assert_eq!(paused, 1, "it waited once");
+}
+
+#[test]
 fn who_is_killed_while_it_waits_is_taken_over_from() {
     let site = Site::new();
     up(&site);

@@ -90,6 +90,7 @@ impl Ftm {
             defects: BTreeMap::new(),
             armed: Vec::new(),
             forgotten: Vec::new(),
+            taken_back: BTreeSet::new(),
             faults: Vec::new(),
             knocked: BTreeMap::new(),
             own,

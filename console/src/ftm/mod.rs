@@ -234,6 +234,8 @@ struct Ftm {
     armed: Vec<ArmedPoint>,
     /// Points that a former FTM had armed: whoever joins is told that they are not any more.
     forgotten: Vec<String>,
+    /// Points that were disarmed before anybody passed them.
+    taken_back: BTreeSet<String>,
     /// The faults of links and disks that last, oldest first.
     faults: Vec<StandingFault>,
     /// From where each process has last connected. Links are known by their addresses.

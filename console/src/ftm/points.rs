@@ -86,6 +86,7 @@ impl Ftm {
             return Ok(words);
         }
         if let Some(armed) = self.unarm(id) {
+            self.taken_back.insert(id.to_owned());
             self.emit(What::Disarmed { id: id.to_owned() });
             return Ok(format!("{} is disarmed ({id})", armed.row.spec));
         }
@@ -151,7 +152,11 @@ impl Ftm {
     /// A process stopped at a point.
     fn waits(&mut self, process: ProcessId, seat: Seat, fired: Fired) {
         let Fired { id, point, at_ns } = fired;
-        self.unarm(&id);
+        let known = self.unarm(&id).is_some();
+        if !known && self.taken_back.contains(&id) {
+            // It came by before it could hear of that: while it waits at another point it hears nothing.
+            return self.go_on(process, seat);
+        }
         if let Some(run) = self.runs.get_mut(&process) {
             run.paused = Some(Waiting { id: id.clone(), point: point.clone() });
         }
@@ -182,17 +187,23 @@ impl Ftm {
     fn let_go(&mut self, process: ProcessId) {
         let Some(run) = self.runs.get_mut(&process) else { return };
         let Some(waiting) = run.paused.take() else { return };
-        let (seat, handle) = (run.seat, run.handle.clone());
-        run.heard_ns = Some(now_ns());
-        // Gone before the process goes on: the next time it stops it is for another reason.
-        let _ = std::fs::remove_file(self.folder.fired(&self.name(seat)));
-        if let Some(handle) = handle {
-            let _ = handle.signal(Signal::CONT);
-        }
+        let seat = run.seat;
+        self.go_on(process, seat);
         self.set_why(seat, format!("goes on after {}", waiting.id));
         self.emit(What::Healed { id: waiting.id });
         self.show(seat);
         self.give(Input::WentOn { process });
+    }
+
+    /// Wakes a process that stopped at a point.
+    fn go_on(&mut self, process: ProcessId, seat: Seat) {
+        // Gone before the process goes on: the next time it stops it is for another reason.
+        let _ = std::fs::remove_file(self.folder.fired(&self.name(seat)));
+        let Some(run) = self.runs.get_mut(&process) else { return };
+        run.heard_ns = Some(now_ns());
+        if let Some(handle) = &run.handle {
+            let _ = handle.signal(Signal::CONT);
+        }
     }
 
     /// A process is dead. If it died at a point, the death is one that was ordered, at the time that the process wrote
