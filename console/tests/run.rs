@@ -102,6 +102,29 @@ fn the_ftm_may_die_in_the_middle() {
     site.assert_nobody_is_left();
 }
 
+#[test]
+fn who_was_told_to_end_is_started_again_before_the_run_ends() {
+    let site = Site::new();
+    // PA3 has no other member: its calls wait until this one is there again.
+    let ran = site.palib(&[
+        "run",
+        "fig4",
+        "--for",
+        "2s",
+        "--defect",
+        "after 500ms exit PROCESS1",
+        "--out",
+        "out",
+        "--json",
+    ]);
+    let summary = ran.ok().json();
+    assert_eq!(summary["verdict"], "clean", "{summary}");
+    let events = lines_of(&site, "out/events.jsonl");
+    let exited: Vec<&Value> = events.iter().filter(|event| event["kind"] == "exited").collect();
+    assert_eq!((&exited[0]["name"], &exited[0]["how"]), (&"PROCESS1".into(), &"exit 0".into()), "{exited:?}");
+    site.assert_nobody_is_left();
+}
+
 /// A storm over a demo in which a relay has most of the work.
 fn storm_over(demo: &str, site: &Site) -> Value {
     let ran = site.palib(&[

@@ -38,7 +38,7 @@ use crate::limits::{REQUESTS_IN_HAND_MAX, SESSIONS_REMEMBERED_MAX, WINDOW};
 use crate::process::Shared;
 use crate::service::Service;
 use crate::sink::end_process;
-use crate::stable::{AtomicClosure, Committed, Job};
+use crate::stable::{AreaError, AtomicClosure, Committed, Job};
 use crate::transport::Link;
 use crate::{Area, Policy, Result};
 
@@ -247,6 +247,8 @@ impl<S: Service> ServeSide<S> {
             Effect::Commit { incarnation, writes, then } => self.commit(state, incarnation, writes, then),
             Effect::Load { key } => match self.area.store.load(key) {
                 Ok((row, mark)) => state.todo.push_back(Input::Loaded { key, row, mark }),
+                // Closed by this process, which is ending on order: nobody is answered here any more.
+                Err(AreaError::Closed) => {}
                 Err(error) => end_process(&self.alias_name, &error),
             },
             Effect::Execute { id, body } => self.execute(state, id, body),

@@ -87,6 +87,7 @@ impl Ftm {
         let stopped = run.is_some_and(|run| run.stopped.is_some());
         let paused = run.is_some_and(|run| run.paused.is_some());
         let state = match phase {
+            None if info.state.down => "down",
             None => "dead",
             Some(_) if stopped => "stopped",
             Some(_) if paused => "paused",

@@ -110,7 +110,7 @@ impl Stage {
     }
 
     /// Takes everything back that can be: what is armed is disarmed, what is stopped or waits goes on, links and disks are
-    /// whole again.
+    /// whole again, and who was told to end is started again.
     ///
     /// # Errors
     /// If the FTM does not answer.
@@ -125,9 +125,15 @@ impl Stage {
         let OperatorAnswer::Processes(rows) = self.client().request(OperatorRequest::Processes).await? else {
             return Ok(());
         };
-        for row in rows.into_iter().filter(|row| matches!(row.state.as_str(), "stopped" | "paused")) {
+        for row in rows {
+            let process = row.process;
+            let order = match row.state.as_str() {
+                "stopped" | "paused" => OperatorRequest::Resume { process },
+                "down" => OperatorRequest::Restart { process },
+                _ => continue,
+            };
             // Between the list and the order it may have been resumed by itself: that is as good.
-            let _ = self.client().request(OperatorRequest::Resume { process: row.process }).await;
+            let _ = self.client().request(order).await;
         }
         Ok(())
     }

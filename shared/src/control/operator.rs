@@ -182,7 +182,8 @@ pub struct ProcessRow {
     pub process_id: u32,
     /// Its process id, once it was started.
     pub pid: Option<u32>,
-    /// `starting`, `up`, `hung`, `stopped` (by an injected hang), `paused` (at a defect point), `dead`.
+    /// `starting`, `up`, `hung`, `stopped` (by an injected hang), `paused` (at a defect point), `dead`, `down` (told to end,
+    /// and not started again unless it is asked for).
     pub state: String,
     /// Since when, in milliseconds of Unix time.
     pub since_unix_ms: u64,

@@ -9,7 +9,7 @@ use crate::tui::app::{App, Link, Screen, Shown, Spot};
 use crate::tui::commands::{footer, key_label};
 use crate::tui::popup::Popup;
 use crate::tui::{keys, step, tour};
-use crate::world::Tone;
+use crate::world::{DefectState, Tone};
 
 /// How much room there is for the state of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +78,17 @@ fn status(app: &App, room: Room) -> Vec<Piece> {
     let mut pieces = Vec::new();
     if all > 0 {
         pieces.push((format!("{} {up}/{all} up{gap}", theme.glyph(tone)), theme.style(tone)));
-        let armed = world.active_defects().count();
-        let style = if armed > 0 { theme.style(Tone::Injected) } else { theme.dim() };
-        let word = if room == Room::Least { "" } else { " armed" };
-        if armed > 0 || room == Room::Wide {
-            pieces.push((format!("{} {armed}{word}{gap}", theme.pick("↯", "%")), style));
+        let defects = world.active_defects().count();
+        let armed = world.active_defects().filter(|defect| defect.state() == DefectState::Armed).count();
+        let style = if defects > 0 { theme.style(Tone::Injected) } else { theme.dim() };
+        let word = match room {
+            Room::Least => "",
+            _ if armed == defects => " armed",
+            _ if armed == 0 => " active",
+            _ => " defects",
+        };
+        if defects > 0 || room == Room::Wide {
+            pieces.push((format!("{} {defects}{word}{gap}", theme.pick("↯", "%")), style));
         }
     }
     let waiting = world.needs_operator();
