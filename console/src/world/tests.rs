@@ -328,10 +328,8 @@ fn targets_that_may_stand_for_one_another_are_judged_together() {
     assert_eq!(names, ["a|b", "c|d"]);
 }
 
-/// A storm over substitutes was called doubled: main was read before an effect was undone there, and spare after it
-/// was done there instead.
-#[test]
-fn an_effect_that_moves_to_a_substitute_between_two_readings_is_not_doubled() {
+/// A relay and the two servers it may call, one in the place of the other.
+fn with_a_substitute() -> Stage {
     let mut stage = Stage::counter();
     stage.say("ftm", What::Alias { row: relay_row() });
     for (name, alias_id) in [("main", 4), ("spare", 5)] {
@@ -341,6 +339,27 @@ fn an_effect_that_moves_to_a_substitute_between_two_readings_is_not_doubled() {
         }
         stage.say("ftm", What::Alias { row });
     }
+    stage
+}
+
+/// A sweep called calls lost: the substitute had done them, and was not read before.
+#[test]
+fn what_a_substitute_did_before_it_was_read_is_not_lost() {
+    let mut stage = with_a_substitute();
+    let acked = [("effects", 3), ("each:main|spare", 1), ("acked:main|spare", 3)];
+    stage.wait(50).measure("relay-1", "relay", &acked);
+    stage.wait(50).measure("main-1", "main", &[("effects", 1), ("undone", 0)]);
+    assert_eq!(fold(&stage).verdict().lost, 0, "the other two may be at spare");
+    stage.wait(50).measure("spare-1", "spare", &[("effects", 1), ("undone", 0)]);
+    stage.wait(50).measure("main-1", "main", &[("effects", 1), ("undone", 0)]);
+    assert_eq!(fold(&stage).verdict().lost, 1, "it was read, and has one of them");
+}
+
+/// A storm over substitutes was called doubled: main was read before an effect was undone there, and spare after it
+/// was done there instead.
+#[test]
+fn an_effect_that_moves_to_a_substitute_between_two_readings_is_not_doubled() {
+    let mut stage = with_a_substitute();
     stage.wait(50).measure("main-1", "main", &[("effects", 3), ("undone", 0)]);
     stage.wait(50).measure("spare-1", "spare", &[("effects", 3), ("undone", 0)]);
     stage.wait(50).measure(

@@ -196,8 +196,12 @@ impl Ledger {
     }
 
     /// Acknowledged before the oldest of the servers' newest readings, and not among their effects. What was undone
-    /// since had its effect, so only what was done is compared.
+    /// since had its effect, so only what was done is compared. Nothing can be said before each of them was read: the
+    /// effects may be at one that has told nothing yet.
     fn lost(&self, group: &Group, servers: &[&Readings]) -> u64 {
+        if !group.name.is_empty() && servers.len() < group.aliases.len() {
+            return 0;
+        }
         let newest = || servers.iter().filter_map(|readings| readings.back());
         let Some(before_ns) = newest().map(|reading| reading.at_ns).min() else { return 0 };
         let effects: u64 = newest().map(|reading| reading.first).sum();
