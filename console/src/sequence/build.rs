@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use palib::control::{Event, What};
 
-use super::arrivals;
 use super::lanes::lanes;
 use super::stand::Standing;
 use super::steps::{Draft, Drawn, drafts};
 use super::{Arrow, Chart, Gap, Line, Shape, Shows, Stand, Step, Wish, call_of, family};
+use super::{arrivals, bursts};
 use crate::world::{World, describe};
 
 /// What happened shortly before the first step of a followed call is shown too.
@@ -41,6 +41,7 @@ impl Chart {
         let first = if calls.is_empty() { told.len().saturating_sub(2 * wish.steps_max) } else { 0 };
         let (mut seen, standing) = walk(&told, first, &calls, start);
         arrivals::pair(&mut seen);
+        bursts::fold(&mut seen);
         if !calls.is_empty() {
             let involved = involved(&seen, &standing);
             seen.retain(|seen| call_of(&seen.event.what).is_some() || seen.concerns(&involved));

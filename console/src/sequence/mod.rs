@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod build;
+mod bursts;
 mod calls;
 mod lanes;
 mod mermaid;

@@ -208,6 +208,30 @@ fn who_waits_at_a_defect_point_is_shown_there_until_it_goes_on() {
     assert_eq!(stands, [Stand::Serves, Stand::Hangs, Stand::Serves]);
 }
 
+#[test]
+fn points_that_are_armed_together_are_one_step() {
+    let mut stage = Stage::counter();
+    let arm = |stage: &mut Stage, number: u32| {
+        let spec = format!("pause counter@after-commit#{number}");
+        stage.say("ftm", What::Armed { id: format!("P{number}"), spec });
+    };
+    (1..=9).for_each(|number| arm(&mut stage, number));
+    stage.wait(500);
+    (10..=12).for_each(|number| arm(&mut stage, number));
+    let chart = chart(&stage, &Wish::default());
+    let labels: Vec<&str> = chart
+        .lines
+        .iter()
+        .filter_map(|line| match &line.shows {
+            Shows::Step(step) if step.label.contains("armed") => Some(step.label.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(labels.len(), 4, "{labels:?}");
+    assert_eq!(labels[0], "P1 to P9: 9 points armed");
+    assert!(labels[3].starts_with("P12 armed: pause counter"), "three are not many: {labels:?}");
+}
+
 /// How `counter-1` is at the steps whose labels begin so.
 fn stands_at<const N: usize>(stage: &Stage, labels: [&str; N]) -> [Stand; N] {
     let chart = chart(stage, &Wish::default());

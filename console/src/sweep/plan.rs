@@ -63,13 +63,11 @@ pub(super) fn all(file: &ClusterFile, seed: u64) -> Vec<Probe> {
             probes.push(Probe { row, column, plan });
         }
     }
-    let rest = rest_of(&probes);
-    probes.extend(rest);
     probes
 }
 
-/// What is missing of a whole matrix: what strikes a server can't strike the FTM, and the other way round.
-fn rest_of(probes: &[Probe]) -> Vec<Probe> {
+/// What these cells lack of a whole matrix: what strikes a server can't strike the FTM, and the other way round.
+pub(super) fn rest_of(probes: &[Probe]) -> Vec<Probe> {
     let there: BTreeSet<(&Row, &Column)> = probes.iter().map(|probe| (&probe.row, &probe.column)).collect();
     let rows: BTreeSet<&Row> = there.iter().map(|(row, _)| *row).collect();
     let columns: BTreeSet<&Column> = there.iter().map(|(_, column)| *column).collect();
@@ -253,11 +251,14 @@ mod tests {
         for demo in DEMOS {
             let file = ClusterFile::parse(demo.name, demo.text).expect("a cluster file");
             let probes = all(&file, 1);
-            let columns = 2 * (file.aliases.len() + 1);
+            let count = |part: Part| Point::ALL.iter().filter(|point| point.part() == part).count();
+            let ftm = count(Part::Ftm);
+            let cells = 2 * (ftm + (Point::ALL.len() - ftm) * file.aliases.len());
             let at_points =
                 probes.iter().filter(|probe| Part::ALL.iter().any(|it| it.word() == probe.row.part));
-            assert_eq!(at_points.count(), Point::ALL.len() * columns, "{}", demo.name);
-            assert_eq!(probes.len() % columns, 0, "{}: the matrix is whole", demo.name);
+            assert_eq!(at_points.count(), cells, "{}", demo.name);
+            let columns = 2 * (file.aliases.len() + 1);
+            assert_eq!((probes.len() + rest_of(&probes).len()) % columns, 0, "{}: it is whole", demo.name);
             for (at, probe) in probes.iter().enumerate() {
                 let twice =
                     probes[..at].iter().any(|it| (&it.row, &it.column) == (&probe.row, &probe.column));

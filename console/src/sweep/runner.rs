@@ -106,12 +106,16 @@ fn selected(options: &SweepOptions) -> Result<Vec<Probe>, SweepError> {
         let mode = options.mode.is_none_or(|mode| probe.column.mode == mode);
         column && mode && options.rows.as_ref().is_none_or(|rows| rows.is_match(&probe.row.row))
     };
-    let probes: Vec<Probe> = all.into_iter().filter(meant).collect();
+    let mut probes: Vec<Probe> = all.into_iter().filter(meant).collect();
     if probes.is_empty() {
         let rows = options.rows.as_ref().map(ToString::to_string).unwrap_or_default();
         return Err(SweepError::Nothing(format!(
             "no defect point and no other defect is named like `{rows}`; `palib points` lists the points"
         )));
+    }
+    if options.pairs.is_none() {
+        let rest = plan::rest_of(&probes);
+        probes.extend(rest);
     }
     Ok(probes)
 }
