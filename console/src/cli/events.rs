@@ -6,6 +6,10 @@ use super::ps::unexpected;
 use super::{Context, Failure, output};
 use crate::world;
 
+/// So many of the newest events are searched for a text. Not all that are kept: the FTM copies what it is asked for, and has
+/// takeovers to make meanwhile.
+const SEARCHED: usize = 5_000;
+
 /// What happened.
 #[derive(Debug, clap::Args)]
 pub(super) struct Events {
@@ -24,7 +28,7 @@ pub(super) struct Events {
     /// The steps of sampled calls too: sent, received, executed, durable, answered
     #[arg(long)]
     steps: bool,
-    /// Only events in whose line this text occurs
+    /// Only events in whose line this text occurs; the newest 5000 or `--limit` are searched
     #[arg(long, default_value = "", hide_default_value = true)]
     grep: String,
 }
@@ -32,8 +36,7 @@ pub(super) struct Events {
 impl Events {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        // Whoever looks for something looks through all that is kept.
-        let limit = if self.grep.is_empty() { self.limit } else { usize::MAX };
+        let limit = if self.grep.is_empty() { self.limit } else { self.limit.max(SEARCHED) };
         let request = OperatorRequest::Events { from_seq: self.from, limit };
         let kept = match client.request(request).await? {
             OperatorAnswer::Events(events) => events,
