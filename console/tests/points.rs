@@ -316,6 +316,9 @@ fn a_point_that_nobody_passes_can_be_disarmed_and_is_forgotten_with_its_ftm() {
     assert_eq!(armed(), serde_json::json!([]));
     assert_eq!(site.palib(&["call", "counter", "inc by-hand 3", "--json"]).ok().json()["reply"], "3");
     assert!(kinds(&site).iter().all(|kind| kind != "exited"), "nobody died");
+    let rows = site.palib(&["aliases", "counter", "--json"]).ok().json();
+    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["in_service"] == true)).cloned();
+    assert_eq!(row.unwrap_or_default()["why"], "in service before this FTM started", "{rows}");
 }
 
 #[test]

@@ -231,7 +231,9 @@ fn name_aliases(
         });
         state.gone = false;
         writes.push(Write::Alias(spec.name.clone(), state.clone()));
-        let (why, refusal, death) = ("not in service yet".to_owned(), None, Death::default());
+        let served = state.holder.is_some();
+        let why = if served { "in service before this FTM started" } else { "not in service yet" }.to_owned();
+        let (refusal, death) = (None, Death::default());
         aliases.insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, refusal, death });
     }
     let known = |name: &str| name == OPERATOR || cluster.alias(name).is_some();
