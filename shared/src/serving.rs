@@ -54,8 +54,10 @@ pub(crate) trait Serving: Send + Sync {
     fn news(&self);
     /// A link is gone.
     fn link_gone(&self, link: u64);
-    /// Jobs of this side are durable.
+    /// Jobs of this side are durable: sends the answers that follow.
     fn committed(&self, jobs: Vec<Committed>);
+    /// Lets the hands go on that waited for those jobs.
+    fn resume(&self);
     /// These aliases exist no longer.
     fn aliases_gone(&self, aliases: Vec<AliasId>);
     /// Begins to recover; the receiver is told when the mark of service may move.
@@ -116,6 +118,9 @@ struct State {
     /// What was not looked at yet, in the order it came.
     inbox: VecDeque<Arrived>,
     waits: NumberMap<CallId, oneshot::Sender<Waited>>,
+    /// Hands whose commit is durable, and what they are to be told. Told when the answers have left, or their turns would
+    /// come between.
+    resumed: Vec<(oneshot::Sender<Waited>, Waited)>,
     hands: Hands,
     runs: Runs,
     gives: Gives,
@@ -156,6 +161,7 @@ impl<S: Service> ServeSide<S> {
             links: NumberMap::default(),
             inbox: VecDeque::new(),
             waits: NumberMap::default(),
+            resumed: Vec::new(),
             hands: Hands::default(),
             runs: Runs::default(),
             gives: Gives::default(),
@@ -354,6 +360,13 @@ impl<S: Service> Serving for ServeSide<S> {
         let now = clock::now();
         for job in jobs {
             self.durable(&mut state, now, job);
+        }
+    }
+
+    fn resume(&self) {
+        for (hand, outcome) in self.state.lock().resumed.drain(..) {
+            // Nobody may listen any more.
+            let _ = hand.send(outcome);
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::last_words;
 use crate::membership::Membership;
 use crate::stable::{AreaError, Committed, Sink, Token};
-use crate::turns::let_others_run;
+use crate::turns::let_messages_leave;
 
 /// The exit code of a process that was fenced: another member is in service.
 pub const EXIT_FENCED: i32 = 70;
@@ -39,11 +39,8 @@ impl AreaSink {
             loop {
                 source.more.notified().await;
                 let mut jobs = std::mem::take(&mut *source.durable.lock()).into_iter();
-                hand_over(&membership, jobs.by_ref().take(JOBS_AT_ONCE));
                 while jobs.len() > 0 {
-                    // So that the first answers are on their way while those behind them are made.
-                    let_others_run().await;
-                    hand_over(&membership, jobs.by_ref().take(JOBS_AT_ONCE));
+                    hand_over(&membership, jobs.by_ref().take(JOBS_AT_ONCE)).await;
                 }
             }
         });
@@ -68,7 +65,9 @@ impl Sink for AreaSink {
     }
 }
 
-fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed>) {
+/// Hands over some jobs, and goes on when what followed is on its way: so the first answers leave while those behind them
+/// are made, and before the hands that made them take their turns.
+async fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed>) {
     let Some(active) = membership.active() else { return };
     let mut calling = Vec::new();
     let mut serving = Vec::with_capacity(JOBS_AT_ONCE);
@@ -85,11 +84,16 @@ fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed>) {
             Token::Other(number) => membership.done(number, job.outcome),
         }
     }
-    if let (false, Some(side)) = (serving.is_empty(), &active.serving) {
-        side.committed(serving);
-    }
     if !calling.is_empty() {
         active.calling.committed(calling);
+    }
+    let side = active.serving.as_ref().filter(|_| !serving.is_empty());
+    if let Some(side) = side {
+        side.committed(serving);
+    }
+    let_messages_leave().await;
+    if let Some(side) = side {
+        side.resume();
     }
 }
 

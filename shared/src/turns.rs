@@ -16,3 +16,10 @@ pub(crate) async fn let_others_run() {
     })
     .await;
 }
+
+/// Lets leave what was put on links just now: one turn for the task that writes to a link, and one for that of its
+/// connection, which is woken by it.
+pub(crate) async fn let_messages_leave() {
+    let_others_run().await;
+    let_others_run().await;
+}

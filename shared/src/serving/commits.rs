@@ -57,12 +57,11 @@ impl<S: Service> ServeSide<S> {
     /// A job is durable.
     pub(super) fn durable(&self, state: &mut State, now: Nanos, Committed { token, outcome }: Committed) {
         self.pass_commit(state, &token, Side::After);
-        // Told last: so the answers of many jobs are on their way before the hands that were waiting take their turns.
-        let mut waiting = None;
         let input = match token {
             Token::Row(id) => {
                 self.shared.trace_stable(id, &self.alias_name, Durable::Outcome);
-                waiting = state.waits.remove(&id).map(|wait| (wait, outcome.clone()));
+                let hand = state.waits.remove(&id);
+                state.resumed.extend(hand.map(|hand| (hand, outcome.clone())));
                 Input::Stable { id, outcome }
             }
             Token::Block(id) => {
@@ -73,17 +72,14 @@ impl<S: Service> ServeSide<S> {
             Token::Course(id) => Input::StableCourse { id },
             Token::Undoing(id) => Input::StableUndoing { id },
             Token::Cancelled(id) => {
-                waiting = state.undoing.remove(&id).map(|wait| (wait, outcome.clone()));
+                let hand = state.undoing.remove(&id);
+                state.resumed.extend(hand.map(|hand| (hand, outcome.clone())));
                 Input::StableCancelled { id, outcome }
             }
             Token::Closed { id, rolled_back } => Input::Closed { id, rolled_back },
             Token::Outbox(_) | Token::Other(_) => return,
         };
         self.feed_at(state, now, input);
-        if let Some((wait, outcome)) = waiting {
-            // Nobody may listen any more.
-            let _ = wait.send(outcome);
-        }
     }
 }
 
