@@ -49,7 +49,7 @@ impl Ftm {
         let authority = issue(folder, &seats, &aliases)?;
         let fences = Fences::new(folder.clone());
         for info in aliases.values() {
-            let raised = fences.raise(&info.spec.name, info.state.incarnation);
+            let raised = fences.raise(&info.spec.name, Incarnation(info.state.incarnation));
             raised.map_err(|source| io(&folder.incarnation(&info.spec.name), source))?;
         }
         let log = EventLog::open(&folder.events(), remembered.number("events_reserved"));

@@ -122,7 +122,7 @@ impl Ftm {
             // The kill and the file lock of the area still fence; this file is the third fence.
             tracing::error!(%error, alias = name, "the incarnation can't be written beside the stable area");
         };
-        match self.fences.show(&self.alias_name(alias), incarnation.0) {
+        match self.fences.show(&self.alias_name(alias), incarnation) {
             Ok(None) => {}
             Ok(Some(file)) if fences => file.sync_data().unwrap_or_else(failed),
             Ok(Some(file)) => {

@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use palib::stable::{FENCE_BYTES, decode_fence, encode_fence};
+use palib_core::ids::Incarnation;
 use parking_lot::Mutex;
 
 use crate::state::{StateFolder, write_whole};
@@ -23,12 +25,12 @@ impl Fences {
     }
 
     /// Raises an alias's incarnation to this one, durably, in place: whoever has the file open sees it.
-    pub(crate) fn raise(&self, alias: &str, incarnation: u64) -> io::Result<()> {
+    pub(crate) fn raise(&self, alias: &str, incarnation: Incarnation) -> io::Result<()> {
         self.show(alias, incarnation)?.map_or(Ok(()), |file| file.sync_data())
     }
 
     /// Raises it for all to see at once. It is durable when the file that is returned, if any, has been synced.
-    pub(crate) fn show(&self, alias: &str, incarnation: u64) -> io::Result<Option<File>> {
+    pub(crate) fn show(&self, alias: &str, incarnation: Incarnation) -> io::Result<Option<File>> {
         let _lock = self.lock.lock();
         let path = self.folder.incarnation(alias);
         let file = match OpenOptions::new().read(true).write(true).mode(0o600).open(&path) {
@@ -37,34 +39,20 @@ impl Fences {
             }
             other => other?,
         };
-        let mut old = [0; 16];
-        if file.read_exact_at(&mut old, 0).is_ok() && decode(&old).is_some_and(|old| old >= incarnation) {
+        let mut old = [0; FENCE_BYTES];
+        if file.read_exact_at(&mut old, 0).is_ok() && decode_fence(&old).is_some_and(|old| old >= incarnation)
+        {
             return Ok(None);
         }
-        file.write_all_at(&encode(incarnation), 0)?;
+        file.write_all_at(&encode_fence(incarnation), 0)?;
         Ok(Some(file))
     }
 }
 
-fn create(path: &Path, incarnation: u64) -> io::Result<()> {
-    write_whole(path, &encode(incarnation)).map_err(io::Error::other)?;
+fn create(path: &Path, incarnation: Incarnation) -> io::Result<()> {
+    write_whole(path, &encode_fence(incarnation)).map_err(io::Error::other)?;
     File::open(path)?.sync_all()?;
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-/// The incarnation, its checksum, and four zero bytes; all little-endian.
-fn encode(incarnation: u64) -> [u8; 16] {
-    let number = incarnation.to_le_bytes();
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&number);
-    bytes[8..12].copy_from_slice(&crc32fast::hash(&number).to_le_bytes());
-    bytes
-}
-
-fn decode(bytes: &[u8; 16]) -> Option<u64> {
-    let (number, rest) = bytes.split_first_chunk::<8>()?;
-    let sum = u32::from_le_bytes(*rest.first_chunk()?);
-    (crc32fast::hash(number) == sum).then(|| u64::from_le_bytes(*number))
 }
 
 #[cfg(test)]
@@ -77,14 +65,14 @@ mod tests {
         let folder = StateFolder::of(parent.path(), "test").unwrap();
         folder.create().unwrap();
         let fences = Fences::new(folder.clone());
-        let read = || decode(&std::fs::read(folder.incarnation("a")).unwrap().try_into().unwrap());
-        fences.raise("a", 0).unwrap();
-        assert_eq!(read(), Some(0));
-        fences.raise("a", 7).unwrap();
-        fences.raise("a", 6).unwrap();
-        assert_eq!(read(), Some(7));
-        std::fs::write(folder.incarnation("a"), [9; 16]).unwrap();
-        fences.raise("a", 8).unwrap();
-        assert_eq!(read(), Some(8), "what is not readable is replaced");
+        let read = || decode_fence(&std::fs::read(folder.incarnation("a")).unwrap().try_into().unwrap());
+        fences.raise("a", Incarnation(0)).unwrap();
+        assert_eq!(read(), Some(Incarnation(0)));
+        fences.raise("a", Incarnation(7)).unwrap();
+        fences.raise("a", Incarnation(6)).unwrap();
+        assert_eq!(read(), Some(Incarnation(7)));
+        std::fs::write(folder.incarnation("a"), [9; FENCE_BYTES]).unwrap();
+        fences.raise("a", Incarnation(8)).unwrap();
+        assert_eq!(read(), Some(Incarnation(8)), "what is not readable is replaced");
     }
 }

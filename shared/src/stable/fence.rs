@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use palib_core::ids::Incarnation;
 
 /// Bytes of the file: the incarnation, its checksum, and zeros.
-const FENCE_BYTES: usize = 16;
+pub const FENCE_BYTES: usize = 16;
 /// How often a reader looks again if the checksum is wrong. A write of 16 bytes is over long before.
 const TRIES_MAX: usize = 1000;
 
@@ -39,7 +39,7 @@ pub fn raise_fence(areas: &Path, alias: &str, incarnation: Incarnation) -> io::R
             path.display()
         )));
     }
-    file.write_all_at(&encode(incarnation), 0)?;
+    file.write_all_at(&encode_fence(incarnation), 0)?;
     file.sync_data()?;
     if known.is_none() {
         File::open(areas)?.sync_all()?;
@@ -87,7 +87,9 @@ impl Fence {
     }
 }
 
-fn encode(incarnation: Incarnation) -> [u8; FENCE_BYTES] {
+/// What the file holds in an incarnation; all numbers little-endian.
+#[must_use]
+pub fn encode_fence(incarnation: Incarnation) -> [u8; FENCE_BYTES] {
     let mut bytes = [0; FENCE_BYTES];
     bytes[..8].copy_from_slice(&incarnation.0.to_le_bytes());
     let sum = crc32fast::hash(&bytes[..8]);
@@ -95,17 +97,19 @@ fn encode(incarnation: Incarnation) -> [u8; FENCE_BYTES] {
     bytes
 }
 
+/// The incarnation in which the file holds this; none if it is half written or damaged.
+#[must_use]
+pub fn decode_fence(bytes: &[u8; FENCE_BYTES]) -> Option<Incarnation> {
+    let number = bytes.first_chunk()?;
+    let incarnation = Incarnation(u64::from_le_bytes(*number));
+    (encode_fence(incarnation) == *bytes).then_some(incarnation)
+}
+
 fn read_once(file: &File) -> io::Result<Incarnation> {
     let mut bytes = [0; FENCE_BYTES];
     file.read_exact_at(&mut bytes, 0)?;
-    let mut number = [0; 8];
-    number.copy_from_slice(&bytes[..8]);
-    let incarnation = Incarnation(u64::from_le_bytes(number));
-    if encode(incarnation) == bytes {
-        Ok(incarnation)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of the incarnation is wrong"))
-    }
+    decode_fence(&bytes)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the checksum of the incarnation is wrong"))
 }
 
 #[cfg(test)]

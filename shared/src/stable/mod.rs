@@ -16,7 +16,7 @@ use palib_core::relay::{Journaled, Served};
 use palib_core::resend::Pending;
 use palib_core::server::OnFailure;
 
-pub use fence::{Fence, fence_path, raise_fence};
+pub use fence::{FENCE_BYTES, Fence, decode_fence, encode_fence, fence_path, raise_fence};
 pub use redb::DiskSeam;
 pub(crate) use redb::area_path;
 pub use redb::inspect::{AreaCheck, AreaDamage, Inspection, inspect_file};
