@@ -84,12 +84,12 @@ async fn hand_over(membership: &Membership, jobs: impl Iterator<Item = Committed
             Token::Other(number) => membership.done(number, job.outcome),
         }
     }
-    if !calling.is_empty() {
-        active.calling.committed(calling);
-    }
     let side = active.serving.as_ref().filter(|_| !serving.is_empty());
     if let Some(side) = side {
         side.committed(serving);
+    }
+    if !calling.is_empty() {
+        active.calling.committed(calling);
     }
     let_messages_leave().await;
     if let Some(side) = side {

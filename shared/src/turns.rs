@@ -18,7 +18,8 @@ pub(crate) async fn let_others_run() {
 }
 
 /// Lets leave what was put on links just now: one turn for the task that writes to a link, and one for that of its
-/// connection, which is woken by it.
+/// connection, which is woken by it. That holds on a runtime of one thread; on one of several the others may take them, and
+/// these turns only give them the time.
 pub(crate) async fn let_messages_leave() {
     let_others_run().await;
     let_others_run().await;
