@@ -239,7 +239,8 @@ pub struct Committed {
 
 /// Who is told what became durable. Called on the writer's thread, once per commit, with all its jobs in order.
 pub trait Sink: Send + Sync + 'static {
-    /// These jobs are durable.
+    /// These jobs are durable. Told at the instant of it: the area shows them to readers when this has returned and a
+    /// few microseconds have passed, and lets readers wait until then; so this must not read the area.
     fn committed(&self, jobs: Vec<Committed>);
 
     /// The incarnation has risen, or a commit failed: nothing more is committed. The process must end.

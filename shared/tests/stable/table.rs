@@ -1,11 +1,15 @@
 //! The redundancy table, its index of blocked rows, the marks and the outbox.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use palib::core::ids::{AliasId, Incarnation, Mark, TransId};
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, RowState};
-use palib::stable::{AreaWrite, StableArea, Token};
+use palib::stable::redb::{RedbArea, RedbOptions};
+use palib::stable::{AreaError, AreaWrite, Committed, Job, Sink, StableArea, Token, raise_fence};
 
-use crate::support::{Place, blocked_row, call, key_of, mark, pending, put, reply_row};
+use crate::support::{ALIAS, ALIAS_ID, Place, blocked_row, call, key_of, mark, pending, put, reply_row};
 
 #[test]
 fn a_row_that_was_told_durable_is_there_after_the_owner_died() {
@@ -17,6 +21,45 @@ fn a_row_that_was_told_durable_is_there_after_the_owner_died() {
     let (row, mark) = area.area.load(key_of(3, 1, 42)).unwrap();
     assert_eq!(row, Some(reply_row(3, 1, 42, "done")));
     assert_eq!(mark, Some(Mark { born: Incarnation(1), trans: TransId(40) }));
+}
+
+/// Counts what it is told, for one who looks all the time: to be woken would take longer than what is looked for.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Sink for Counter {
+    fn committed(&self, jobs: Vec<Committed>) {
+        self.0.fetch_add(jobs.len() as u64, Ordering::Release);
+    }
+
+    fn fatal(&self, error: AreaError) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn whoever_reads_at_the_instant_at_which_a_row_is_told_durable_finds_it() {
+    let (folder, incarnation, sink) =
+        (tempfile::tempdir().unwrap(), Incarnation(1), Arc::new(Counter::default()));
+    raise_fence(folder.path(), ALIAS, incarnation).unwrap();
+    let area = RedbArea::open(RedbOptions {
+        folder: folder.path().to_owned(),
+        alias: ALIAS.to_owned(),
+        alias_id: ALIAS_ID,
+        incarnation,
+        sink: sink.clone(),
+        seam: None,
+    })
+    .unwrap();
+    for trans in 0..500 {
+        let writes = vec![put(reply_row(3, 1, trans, "done"))];
+        area.submit(Job { incarnation, writes, token: Token::Other(trans) });
+        while sink.0.load(Ordering::Acquire) <= trans {
+            std::hint::spin_loop();
+        }
+        assert_eq!(area.load(key_of(3, 1, trans)).unwrap().0, Some(reply_row(3, 1, trans, "done")));
+        assert_eq!(area.commit_stats().commits, trans + 1);
+    }
 }
 
 #[test]

@@ -9,11 +9,12 @@ mod record;
 mod show;
 mod snapshot;
 mod store;
+mod teller;
 mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -29,9 +30,11 @@ pub use file::SCHEMA_VERSION;
 pub use record::reread_record;
 
 use self::batch::Memory;
+use self::disk::CommitWatch;
 use self::file::Meta;
 use self::snapshot::Snapshot;
 use self::store::Store;
+use self::teller::Teller;
 use self::writer::{Durations, Queue, Writer};
 use super::fence::Fence;
 use super::{AppRead, AreaError, CommitStats, Job, Names, Sink, StableArea};
@@ -120,15 +123,16 @@ impl RedbArea {
         let store = Arc::new(Store::new(file, opened.disk, opened.db));
         let queue = Arc::new(Queue::default());
         let durations = Arc::new(Durations::default());
-        let writer = Writer {
+        let teller = Arc::new(Teller {
             store: Arc::clone(&store),
-            queue: Arc::clone(&queue),
             durations: Arc::clone(&durations),
-            memory,
             fence,
             incarnation,
             sink,
-        };
+            stage: Mutex::default(),
+        });
+        store.watch_commits(Arc::downgrade(&teller) as Weak<dyn CommitWatch>);
+        let writer = Writer { store: Arc::clone(&store), queue: Arc::clone(&queue), memory, teller };
         let writer = std::thread::Builder::new()
             .name(format!("area {alias}"))
             .spawn(move || writer.run())
@@ -206,8 +210,9 @@ impl StableArea for RedbArea {
     }
 
     fn commit_stats(&self) -> CommitStats {
+        let commits = self.store.commits();
         let (us_p50, us_p99) = self.durations.percentiles();
-        CommitStats { commits: self.store.commits(), us_p50, us_p99 }
+        CommitStats { commits, us_p50, us_p99 }
     }
 
     fn browse(

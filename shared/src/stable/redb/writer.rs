@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::redb::WriteTransaction;
-use palib_core::ids::Incarnation;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::batch::{Batch, Memory};
 use super::file::{panic_text, unix_ms};
 use super::store::Store;
-use crate::stable::fence::Fence;
-use crate::stable::{AreaError, Committed, Job, Sink};
+use super::teller::{Teller, Telling};
+use crate::stable::{AreaError, Committed, Job};
 
 /// From this length of its file on, an area is committed so that it opens without a walk over it.
 ///
@@ -137,7 +136,7 @@ impl Queue {
 pub(super) struct Durations(Mutex<VecDeque<u32>>);
 
 impl Durations {
-    fn note(&self, us: u32) {
+    pub(super) fn note(&self, us: u32) {
         let mut durations = self.0.lock();
         if durations.len() == DURATIONS_MAX {
             durations.pop_front();
@@ -159,11 +158,8 @@ impl Durations {
 pub(super) struct Writer {
     pub(super) store: Arc<Store>,
     pub(super) queue: Arc<Queue>,
-    pub(super) durations: Arc<Durations>,
     pub(super) memory: Memory,
-    pub(super) fence: Fence,
-    pub(super) incarnation: Incarnation,
-    pub(super) sink: Arc<dyn Sink>,
+    pub(super) teller: Arc<Teller>,
 }
 
 impl Writer {
@@ -171,55 +167,46 @@ impl Writer {
     pub(super) fn run(mut self) -> Result<(), AreaError> {
         let mut jobs = Vec::new();
         while self.queue.take(&mut jobs) {
-            let began = Instant::now();
-            let committed = match self.commit(&mut jobs) {
-                Ok(committed) => committed,
-                Err(error) => {
-                    self.queue.close();
-                    self.sink.fatal(error.clone());
-                    return Err(error);
-                }
-            };
-            self.durations.note(began.elapsed().as_micros().min(u128::from(u32::MAX)) as u32);
-            self.sink.committed(committed);
+            // redb may panic over a file that was damaged behind its back.
+            let made = catch_unwind(AssertUnwindSafe(|| self.make_durable(&mut jobs)));
+            if let Err(error) = made.unwrap_or_else(|panic| Err(self.teller.failed(panic_text(&*panic)))) {
+                self.queue.close();
+                self.teller.fatal(error.clone());
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    fn commit(&mut self, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
-        // redb may panic over a file that was damaged behind its back.
-        let made = catch_unwind(AssertUnwindSafe(|| self.make_durable(jobs)));
-        let committed = made.unwrap_or_else(|panic| Err(self.failed(panic_text(&*panic))))?;
-        // An answer that leaves here says: still in service. The commit took its time, so look again.
-        self.check_fence()?;
-        Ok(committed)
-    }
-
-    fn make_durable(&mut self, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
+    /// Makes these jobs durable, and tells so.
+    fn make_durable(&mut self, jobs: &mut Vec<Job>) -> Result<(), AreaError> {
         if jobs.iter().all(|job| job.writes.is_empty()) {
             // Such a job asks only whether the writer lives and is in service.
-            self.check_fence()?;
-            return Ok(jobs.drain(..).map(|job| Committed { token: job.token, outcome: None }).collect());
+            let jobs = jobs.drain(..).map(|job| Committed { token: job.token, outcome: None }).collect();
+            return self.teller.tell(jobs);
         }
-        let mut txn = self.store.begin_write().map_err(|error| self.as_commit_failed(error))?;
-        let committed = self.apply(&txn, jobs).map_err(|error| self.as_commit_failed(error))?;
+        let began = Instant::now();
+        let failed = |error| self.as_commit_failed(error);
+        let mut txn = self.store.begin_write().map_err(failed)?;
+        let jobs = self.apply(&txn, jobs).map_err(|error| self.as_commit_failed(error))?;
         // Now, when what is written has made the file as long as it will be.
         txn.set_quick_repair(self.store.bytes() >= QUICK_REPAIR_BYTES);
         // Dropping the transaction takes it back.
-        self.check_fence()?;
-        txn.commit().map_err(|error| self.failed(error.to_string()))?;
-        self.store.committed();
-        Ok(committed)
+        self.teller.check_fence()?;
+        self.teller.commit(Telling { began, jobs }, || {
+            txn.commit().map_err(|error| self.teller.failed(error.to_string()))
+        })
     }
 
     /// Applies these jobs, and those that come while it does so or are announced.
     fn apply(&mut self, txn: &WriteTransaction, jobs: &mut Vec<Job>) -> Result<Vec<Committed>, AreaError> {
+        let incarnation = self.teller.incarnation;
         let mut batch = Batch::new(self.store.file(), txn, &mut self.memory, unix_ms());
         let mut committed = Vec::with_capacity(jobs.len());
         loop {
             for job in jobs.drain(..) {
-                if job.incarnation != self.incarnation {
-                    return Err(AreaError::Fenced { mine: job.incarnation.0, current: self.incarnation.0 });
+                if job.incarnation != incarnation {
+                    return Err(AreaError::Fenced { mine: job.incarnation.0, current: incarnation.0 });
                 }
                 let outcome = batch.make(job.writes)?;
                 committed.push(Committed { token: job.token, outcome });
@@ -229,26 +216,14 @@ impl Writer {
                 break;
             }
         }
-        batch.finish(self.incarnation)?;
+        batch.finish(incarnation)?;
         Ok(committed)
-    }
-
-    fn check_fence(&self) -> Result<(), AreaError> {
-        let current = self.fence.current().map_err(|error| self.failed(error.to_string()))?;
-        if current > self.incarnation {
-            return Err(AreaError::Fenced { mine: self.incarnation.0, current: current.0 });
-        }
-        Ok(())
-    }
-
-    fn failed(&self, reason: String) -> AreaError {
-        AreaError::CommitFailed { file: self.store.file().to_string(), reason }
     }
 
     /// A disk that fails while a commit is prepared is a failed commit like any other.
     fn as_commit_failed(&self, error: AreaError) -> AreaError {
         match error {
-            AreaError::Io { reason, .. } => self.failed(reason),
+            AreaError::Io { reason, .. } => self.teller.failed(reason),
             other => other,
         }
     }
