@@ -1,8 +1,9 @@
 //! The measurements of `palib bench`, each beside its limit, taken in the same run.
 //!
 //! The machine is shared and noisy, so what counts is the ratio: both sides are measured in turns, several short
-//! rounds each, and the medians are compared. Everything is on while it is measured: events, heartbeats, an
-//! attached watcher.
+//! rounds each, and the medians are compared. Both sides begin each round with new processes and an empty store: where
+//! the operating system puts a process is luck that lasts, and both are to draw as often. Everything is on while it is
+//! measured: events, heartbeats, an attached watcher.
 
 pub(crate) mod limit;
 pub(crate) mod load;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use palib::clock;
 use serde::Serialize;
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use limit::Certificates;
@@ -126,20 +128,13 @@ pub async fn run(options: &BenchOptions, progress: impl Fn(String)) -> Result<Ve
     let folder = tempfile::Builder::new().prefix("palib-bench-").tempdir();
     let folder = folder.map_err(|error| format!("a folder for the bench: {error}"))?;
     let certificates = Certificates::create(folder.path())?;
-    let needs_cluster = options.rows.iter().any(|row| !matches!(row, RowName::Volatile(_)));
-    let ours = if needs_cluster { Some(Ours::start(folder.path()).await?) } else { None };
-    let bench = Bench { folder: folder.path(), certificates, ours: ours.as_ref(), time: options.time };
-    let rows = bench.rounds(&options.rows, progress).await;
-    if let Some(ours) = ours {
-        ours.end().await?;
-    }
-    rows
+    let bench = Bench { folder: folder.path(), certificates, time: options.time };
+    bench.rounds(&options.rows, progress).await
 }
 
 struct Bench<'a> {
     folder: &'a Path,
     certificates: Certificates,
-    ours: Option<&'a Ours>,
     time: Duration,
 }
 
@@ -163,28 +158,49 @@ impl Bench<'_> {
 
     /// One round of palib's side of a row.
     async fn palib(&self, row: RowName) -> Result<Vec<Reached>, String> {
-        let ours = self.ours.ok_or("there is no cluster to measure");
         match row {
-            RowName::Call(in_flight) => Ok(vec![ours?.load(self.load(in_flight)).await?.into()]),
+            RowName::Call(in_flight) => {
+                let load = self.load(in_flight);
+                let measured = self.with_cluster(async |ours| ours.load(load).await).await?;
+                Ok(vec![measured.into()])
+            }
             RowName::Volatile(in_flight) => {
                 let server = Running::start([Path::new("volatile-server"), self.certificates.folder()])?;
                 let measured = self.client("volatile-client", server, in_flight).await?;
                 Ok(vec![measured.into()])
             }
             RowName::Blackout => {
-                let mut reached = Vec::new();
-                for _ in 0..KILLS {
-                    reached.push(milliseconds(ours?.blackout().await?));
-                }
-                Ok(reached)
+                let kills = async |ours: &Ours| {
+                    let mut reached = Vec::new();
+                    for _ in 0..KILLS {
+                        reached.push(milliseconds(ours.blackout().await?));
+                    }
+                    Ok(reached)
+                };
+                self.with_cluster(kills).await
             }
         }
     }
 
+    /// Measures something of a new cluster, and ends it.
+    async fn with_cluster<T>(
+        &self,
+        measure: impl AsyncFnOnce(&Ours) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let folder = self.new_folder()?;
+        let ours = Ours::start(folder.path()).await?;
+        let measured = measure(&ours).await;
+        ours.end().await?;
+        measured
+    }
+
+    fn new_folder(&self) -> Result<TempDir, String> {
+        tempfile::tempdir_in(self.folder).map_err(|error| format!("a folder for a round: {error}"))
+    }
+
     /// One round of a row's limit.
     async fn limit(&self, row: RowName) -> Result<Vec<Reached>, String> {
-        // A new folder each time: its store is as small, and so as fast, as it can be.
-        let folder = tempfile::tempdir_in(self.folder).map_err(|error| error.to_string())?;
+        let folder = self.new_folder()?;
         let folder = folder.path();
         match row {
             RowName::Call(in_flight) => {
