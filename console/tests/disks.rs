@@ -2,6 +2,7 @@
 
 mod support;
 
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use support::pair::{Counter, state_of};
 use support::{Site, eventually};
@@ -72,6 +73,36 @@ fn a_failed_sync_and_a_torn_write_end_the_process_in_service_and_lose_nothing() 
     let logs = site.events("log");
     assert!(logs.iter().any(|event| event["text"].to_string().contains("Input/output error")), "{logs:?}");
     site.assert_nobody_is_left();
+}
+
+#[test]
+fn a_fault_that_waits_for_a_sync_is_no_defect_before_one_comes() {
+    let counter = Counter::up(&[]);
+    counter.json(&["call", "counter", "inc k 1"]);
+    let ids = |kind: &str| -> Vec<String> {
+        counter.events(kind).iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    // Nobody calls: it strikes nothing, and is taken back.
+    counter.json(&["defect", "disk counter torn"]);
+    counter.json(&["heal", "D1"]);
+    // The next one is still there under another FTM.
+    counter.json(&["defect", "disk counter fsync-error"]);
+    kill_process(counter.pid_in("ftm.pid"), Signal::KILL).expect("the FTM can be killed");
+    counter.until("another FTM answers", |_| true);
+    let armed = counter.events("armed");
+    assert_eq!(armed[1]["spec"], "disk counter fsync-error", "{armed:?}");
+    assert_eq!(ids("armed"), ["D1", "D2"]);
+    assert_eq!(ids("disarmed"), ["D1"]);
+    assert!(!ids("defect").contains(&"D2".to_owned()), "nothing has happened: {:?}", ids("defect"));
+    // Now there is a sync.
+    assert_eq!(counter.json(&["call", "counter", "inc k 1"])["reply"], "2");
+    eventually("it has struck and is over", || {
+        let (struck, healed) = (ids("defect"), ids("healed"));
+        let has = |ids: &[String]| ids.iter().filter(|id| *id == "D2").count() == 1;
+        if has(&struck) && has(&healed) { Ok(()) } else { Err(format!("{struck:?}, {healed:?}")) }
+    });
+    assert_eq!(ids("disarmed"), ["D1"]);
+    counter.down();
 }
 
 #[test]

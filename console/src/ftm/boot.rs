@@ -173,7 +173,8 @@ impl Ftm {
             count_on(&mut self.defects, &row.id);
         }
         self.tell_fired(&at_points, &mut armed);
-        armed.retain(|id| own.iter().all(|row| &row.id != id));
+        // A fault of a disk that waits to strike outlives the FTM that made it, as all faults of disks do.
+        armed.retain(|id| own.iter().all(|row| &row.id != id) && self.fault(id).is_none());
         self.armed.extend(own.into_iter().filter_map(ArmedPoint::of_ftm));
         self.forgotten.clone_from(&armed);
         armed.into_iter().for_each(|id| self.emit(What::Disarmed { id }));

@@ -36,6 +36,13 @@ pub(super) struct StandingFault {
     injury: Injury,
 }
 
+impl StandingFault {
+    /// Whether it does nothing before it strikes, once.
+    fn waits_to_strike(&self) -> bool {
+        matches!(&self.injury, Injury::Disk { fault, .. } if fault.strikes_once())
+    }
+}
+
 /// Whether an id of the ledger is that of a fault of a link or a disk.
 pub(super) fn is_fault(id: &str) -> bool {
     id.starts_with([LINK, DISK])
@@ -75,8 +82,14 @@ impl Ftm {
         {
             info.death = Death { defect_ns: Some(now_ns()), ..Death::default() };
         }
-        self.faults.push(StandingFault { id: id.clone(), injury });
-        self.emit(What::Defect { id: id.clone(), spec: spec.clone() });
+        let fault = StandingFault { id: id.clone(), injury };
+        // One that strikes at a sync may find none: it is no defect before it has.
+        let (told, of) = (id.clone(), spec.clone());
+        self.emit(match fault.waits_to_strike() {
+            true => What::Armed { id: told, spec: of },
+            false => What::Defect { id: told, spec: of },
+        });
+        self.faults.push(fault);
         self.enforce_faults();
         if let Some(span) = span {
             self.end_fault_after(&id, span);
@@ -94,7 +107,11 @@ impl Ftm {
             // It lives on: its next death has another cause.
             info.death = Death::default();
         }
-        self.emit(What::Healed { id: id.to_owned() });
+        let over = id.to_owned();
+        self.emit(match fault.waits_to_strike() {
+            true => What::Disarmed { id: over },
+            false => What::Healed { id: over },
+        });
         let deaf = self.deaf_ends(&fault.injury);
         let later = match deaf.is_empty() {
             true => String::new(),
@@ -105,7 +122,10 @@ impl Ftm {
 
     /// A fault of a disk that strikes once has struck, at this time: what follows is its doing.
     pub(super) fn disk_struck(&mut self, process: ProcessId, seat: Seat, id: &str, at_ns: u64) {
-        self.forget_fault(id);
+        let fault = self.forget_fault(id);
+        if let Some(StandingFault { injury, .. }) = fault {
+            self.emit_at(at_ns, What::Defect { id: id.to_owned(), spec: injury.to_string() });
+        }
         if let Some(info) = self.seats.get_mut(&seat) {
             info.death.defect_ns = Some(at_ns);
             // Healed when the process is back, as after a kill.
