@@ -28,19 +28,24 @@ impl Effects {
 
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
         let Some(area) = self.area() else { return Vec::new() };
-        let count = |key| area.get::<u64>(key).ok().flatten();
-        // What was undone is read after what was done: so the difference is never more than was there at a time.
-        let mut counters = vec![(EFFECTS, count(EFFECTS).unwrap_or(0))];
-        for key in [EFFECTS_OF_OPERATORS, UNDONE] {
-            counters.extend(count(key).map(|count| (key, count)));
-        }
-        counters
+        counters(|key| area.get(key)).unwrap_or_default()
     }
 
     /// How many calls of operators had their effect.
     pub(crate) fn of_operators(area: &Area) -> Result<u64> {
         Ok(area.get(EFFECTS_OF_OPERATORS)?.unwrap_or(0))
     }
+}
+
+/// The counters, or nothing if one can't be read, as from an area that its process has closed because it ends: a count
+/// of 0 would say that everything is lost.
+fn counters(count: impl Fn(&str) -> Result<Option<u64>>) -> Result<Vec<(&'static str, u64)>> {
+    // What was undone is read after what was done: so the difference is never more than was there at a time.
+    let mut counters = vec![(EFFECTS, count(EFFECTS)?.unwrap_or(0))];
+    for key in [EFFECTS_OF_OPERATORS, UNDONE] {
+        counters.extend(count(key)?.map(|count| (key, count)));
+    }
+    Ok(counters)
 }
 
 /// The count that a call belongs to: what operators call by hand is no part of a load, and the verdict compares the
@@ -85,5 +90,23 @@ fn add_up(area: &mut AreaTxn<'_>, key: &str, more: u64) -> Result<u64> {
 pub(crate) async fn work(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use palib::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_area_that_can_not_be_read_tells_no_count_and_not_that_there_is_none() {
+        assert_eq!(counters(|_| Ok(None)).unwrap(), [(EFFECTS, 0)]);
+        assert_eq!(counters(|_| Ok(Some(7))).unwrap().len(), 3);
+        let closed =
+            |at: &'static str| move |key: &str| if key == at { Err(Error::Ended) } else { Ok(Some(7)) };
+        for key in [EFFECTS, EFFECTS_OF_OPERATORS, UNDONE] {
+            assert!(counters(closed(key)).is_err(), "{key}");
+        }
     }
 }

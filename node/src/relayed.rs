@@ -13,7 +13,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use palib::{Area, AreaTxn, Call, Result, Undo};
+use palib::{Area, AreaTxn, Call, Error, Result, Undo};
 
 use crate::effects::{Effects, add, add_effect, add_undone, effects_key};
 
@@ -108,14 +108,19 @@ impl Relayed {
 
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
         let Some(area) = self.effects.area() else { return Vec::new() };
+        self.counters(&area).unwrap_or_default()
+    }
+
+    /// The counters, or nothing if one can't be read.
+    fn counters(&self, area: &Area) -> Result<Vec<(&'static str, u64)>> {
         let mut counters = self.effects.read();
         counters.push(("operators", self.operators.load(Ordering::Relaxed)));
         for target in &self.targets {
-            let count = |key| area.get::<u64>(key).ok().flatten().unwrap_or(0);
+            let count = |key| Ok::<_, Error>(area.get::<u64>(key)?.unwrap_or(0));
             counters.push((target.each, target.calls.most));
-            counters.push((target.acked, count(target.acked)));
-            counters.push((target.undone, count(target.undone)));
+            counters.push((target.acked, count(target.acked)?));
+            counters.push((target.undone, count(target.undone)?));
         }
-        counters
+        Ok(counters)
     }
 }

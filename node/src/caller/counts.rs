@@ -76,19 +76,24 @@ impl Names {
         Self { targets: targets.map(names).collect() }
     }
 
-    /// All counts as they go with a heartbeat: the sums, and those of each alias called.
+    /// All counts as they go with a heartbeat: the sums, and those of each alias called. Nothing if one can't be read, as
+    /// from an area that its process has closed because it ends: a count of 0 would say that nothing was ever asked.
     pub(super) fn read(&self, area: &Area) -> Vec<(&'static str, u64)> {
+        self.counters(|name| area.get(name)).unwrap_or_default()
+    }
+
+    fn counters(&self, count: impl Fn(&str) -> Result<Option<u64>>) -> Result<Vec<(&'static str, u64)>> {
         let mut counters = Vec::new();
         let mut sums = Count::ALL.map(|count| (count.word(), 0));
         for (_, names) in &self.targets {
             // Acknowledged before issued: see `Counts::read`.
             for (place, name) in names.iter().enumerate().rev() {
-                let value = area.get::<u64>(name).ok().flatten().unwrap_or(0);
+                let value = count(name)?.unwrap_or(0);
                 sums[place].1 += value;
                 counters.push((*name, value));
             }
         }
         counters.extend(sums);
-        counters
+        Ok(counters)
     }
 }

@@ -60,7 +60,8 @@ impl Teller {
         AreaError::CommitFailed { file: self.store.file().to_string(), reason }
     }
 
-    /// Makes a commit, and tells these jobs once it is durable.
+    /// Makes a commit, and tells these jobs once it is durable. If redb fails after that, they were told all the same,
+    /// rightly: they are in the file, and this process, which ends now, is not asked for them any more.
     pub(super) fn commit(
         &self,
         telling: Telling,
