@@ -114,7 +114,8 @@ pub trait Service: Send + Sync + 'static {
         Err(Error::failed(format!("this service knows no command {command:?}")))
     }
 
-    /// Counters that go with each heartbeat.
+    /// Counters that go with each heartbeat. What can't be read had better be left out than told as 0: while its process
+    /// ends, an area is closed.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
