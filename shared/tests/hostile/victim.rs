@@ -83,6 +83,8 @@ impl Drop for Victim {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // It was killed and could not do this itself.
+        let _ = self.told.caller.areas.parent().map(std::fs::remove_dir_all);
     }
 }
 
