@@ -204,7 +204,7 @@ impl Gathered {
 
     fn time(&mut self, alias: &str, incarnation: u64, timing: &TakeoverTiming) {
         if let Some(takeover) = self.takeovers.get_mut(&(alias.to_owned(), incarnation)) {
-            merge(&mut takeover.timing, timing);
+            takeover.timing.learn(timing);
         }
     }
 
@@ -238,23 +238,6 @@ impl Gathered {
     #[must_use]
     pub(super) fn takeovers(&self) -> Vec<Takeover> {
         self.order.iter().filter_map(|key| self.takeovers.get(key).cloned()).collect()
-    }
-}
-
-/// Later events tell more; none of them takes anything back.
-fn merge(into: &mut TakeoverTiming, from: &TakeoverTiming) {
-    let TakeoverTiming { detect_us, fence_us, open_us, recover_us, mark_us, first_reply_us, blackout_us } =
-        from;
-    for (into, from) in [
-        (&mut into.detect_us, detect_us),
-        (&mut into.fence_us, fence_us),
-        (&mut into.open_us, open_us),
-        (&mut into.recover_us, recover_us),
-        (&mut into.mark_us, mark_us),
-        (&mut into.first_reply_us, first_reply_us),
-        (&mut into.blackout_us, blackout_us),
-    ] {
-        *into = from.or(*into);
     }
 }
 

@@ -350,13 +350,13 @@ impl World {
                 if let Some(takeover) = self.takeover(alias, *incarnation) {
                     takeover.in_service = true;
                     takeover.to = member.clone();
-                    takeover.timing = *timing;
+                    takeover.timing.learn(timing);
                 }
             }
             What::FirstReply { alias, incarnation, timing } => {
                 if let Some(takeover) = self.takeover(alias, *incarnation) {
                     takeover.answered = true;
-                    takeover.timing = *timing;
+                    takeover.timing.learn(timing);
                 }
             }
             _ => {}

@@ -27,6 +27,20 @@ fn a_kill_and_its_takeover_are_told_by_the_events_alone() {
 }
 
 #[test]
+fn an_ftm_that_was_started_since_takes_no_measurement_of_a_takeover_back() {
+    let mut stage = Stage::counter_after_kill();
+    let told = What::InService {
+        alias: "counter".into(),
+        incarnation: 2,
+        member: "counter-2".into(),
+        timing: TakeoverTiming::default(),
+    };
+    stage.wait(400).say("ftm", told);
+    let world = fold(&stage);
+    assert_eq!(world.last_takeover("counter").unwrap().timing.blackout_us, Some(3270));
+}
+
+#[test]
 fn calls_per_second_come_from_the_counters_and_fall_to_nothing_when_calls_stop() {
     let mut stage = Stage::counter();
     stage.load(40);

@@ -39,6 +39,24 @@ pub struct TakeoverTiming {
     pub blackout_us: Option<u64>,
 }
 
+impl TakeoverTiming {
+    /// Adds what a later event tells. None takes anything back: an FTM that was started meanwhile has measured nothing.
+    pub fn learn(&mut self, later: &Self) {
+        let Self { detect_us, fence_us, open_us, recover_us, mark_us, first_reply_us, blackout_us } = later;
+        for (known, told) in [
+            (&mut self.detect_us, detect_us),
+            (&mut self.fence_us, fence_us),
+            (&mut self.open_us, open_us),
+            (&mut self.recover_us, recover_us),
+            (&mut self.mark_us, mark_us),
+            (&mut self.first_reply_us, first_reply_us),
+            (&mut self.blackout_us, blackout_us),
+        ] {
+            *known = told.or(*known);
+        }
+    }
+}
+
 /// What happened. In JSON the field `kind` has the variant's name in snake case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
