@@ -140,6 +140,10 @@ fn take_in(history: &mut History, path: &Path, mut from: impl std::io::BufRead) 
                 return Err(HistoryError::Line { file: name, line: number, reason: error.to_string() });
             }
         }
+        if !whole {
+            // The end, also if its writer has just gone on: what it adds is the rest of this line and no line of its own.
+            return Ok(());
+        }
     }
 }
 
@@ -174,6 +178,26 @@ mod tests {
         let cut = &INC[..INC.len() - 9];
         let history = parse("h", &format!("{INC}\n{cut}\n{INC}\n{cut}")).unwrap();
         assert_eq!((history.lines.len(), history.torn), (2, 2));
+    }
+
+    /// A file that grows while it is read: each piece is all there is, until it is asked again.
+    struct Growing(std::collections::VecDeque<String>);
+
+    impl std::io::Read for Growing {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let piece = self.0.pop_front().unwrap_or_default();
+            out[..piece.len()].copy_from_slice(piece.as_bytes());
+            Ok(piece.len())
+        }
+    }
+
+    #[test]
+    fn a_line_whose_rest_is_written_while_it_is_read_is_no_nonsense() {
+        let (begun, rest) = INC.split_at(40);
+        let pieces = [format!("{INC}\n{begun}"), String::new(), format!("{rest}\n"), String::new()];
+        let mut history = History::default();
+        take_in(&mut history, Path::new("h"), BufReader::new(Growing(pieces.into()))).unwrap();
+        assert_eq!((history.lines.len(), history.torn), (1, 1));
     }
 
     #[test]
