@@ -210,9 +210,8 @@ impl StableArea for RedbArea {
     }
 
     fn commit_stats(&self) -> CommitStats {
-        let commits = self.store.commits();
         let (us_p50, us_p99) = self.durations.percentiles();
-        CommitStats { commits, us_p50, us_p99 }
+        CommitStats { commits: self.store.commits(), us_p50, us_p99 }
     }
 
     fn browse(
