@@ -39,7 +39,7 @@ impl Effects {
 
 /// The counters, or nothing if one can't be read, as from an area that its process has closed because it ends: a count
 /// of 0 would say that everything is lost.
-fn counters(count: impl Fn(&str) -> Result<Option<u64>>) -> Result<Vec<(&'static str, u64)>> {
+pub(crate) fn counters(count: impl Fn(&str) -> Result<Option<u64>>) -> Result<Vec<(&'static str, u64)>> {
     // What was undone is read after what was done: so the difference is never more than was there at a time.
     let mut counters = vec![(EFFECTS, count(EFFECTS)?.unwrap_or(0))];
     for key in [EFFECTS_OF_OPERATORS, UNDONE] {

@@ -13,9 +13,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use palib::{Area, AreaTxn, Call, Error, Result, Undo};
+use palib::{Area, AreaTxn, Call, Result, Undo};
 
-use crate::effects::{Effects, add, add_effect, add_undone, effects_key};
+use crate::effects::{self, Effects, add, add_effect, add_undone, effects_key};
 
 /// The counts of a relay.
 pub(crate) struct Relayed {
@@ -108,19 +108,38 @@ impl Relayed {
 
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
         let Some(area) = self.effects.area() else { return Vec::new() };
-        self.counters(&area).unwrap_or_default()
+        self.counters(|key| area.get(key)).unwrap_or_default()
     }
 
     /// The counters, or nothing if one can't be read.
-    fn counters(&self, area: &Area) -> Result<Vec<(&'static str, u64)>> {
-        let mut counters = self.effects.read();
+    fn counters(&self, count: impl Fn(&str) -> Result<Option<u64>>) -> Result<Vec<(&'static str, u64)>> {
+        let mut counters = effects::counters(&count)?;
         counters.push(("operators", self.operators.load(Ordering::Relaxed)));
         for target in &self.targets {
-            let count = |key| Ok::<_, Error>(area.get::<u64>(key)?.unwrap_or(0));
             counters.push((target.each, target.calls.most));
-            counters.push((target.acked, count(target.acked)?));
-            counters.push((target.undone, count(target.undone)?));
+            for key in [target.acked, target.undone] {
+                counters.push((key, count(key)?.unwrap_or(0)));
+            }
         }
         Ok(counters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use palib::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_relay_that_can_not_read_one_count_tells_none() {
+        let relayed = Relayed::of(&[("stock", Calls::all(1)), ("payments", Calls::all(2))]);
+        let keys = ["effects", "acked:stock", "undone:stock", "acked:payments", "undone:payments"];
+        let told = relayed.counters(|_| Ok(None)).unwrap();
+        assert!(keys.iter().all(|key| told.contains(&(key, 0))), "{told:?}");
+        for closed in keys {
+            let count = |key: &str| if key == closed { Err(Error::Ended) } else { Ok(Some(7)) };
+            assert!(relayed.counters(count).is_err(), "{closed}");
+        }
     }
 }

@@ -97,3 +97,21 @@ impl Names {
         Ok(counters)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use palib::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_that_can_not_read_one_count_tells_none() {
+        let names = Names::of(["counter", "ledger"].into_iter());
+        let told = names.counters(|_| Ok(Some(7))).unwrap();
+        assert!(told.contains(&("issued", 14)) && told.contains(&("acked:ledger", 7)), "{told:?}");
+        for closed in ["issued:counter", "acked:counter", "failed:ledger"] {
+            let count = |key: &str| if key == closed { Err(Error::Ended) } else { Ok(Some(7)) };
+            assert!(names.counters(count).is_err(), "{closed}");
+        }
+    }
+}
