@@ -11,7 +11,6 @@ use super::verify::Redundant;
 use super::{RunError, RunOptions, Stage};
 use crate::cluster::KINDS;
 use crate::operator::OperatorClient;
-use crate::world::World;
 
 /// How long the callers may ask again for calls whose outcome is unknown.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
@@ -110,29 +109,24 @@ impl Load {
         redundant: &mut Redundant,
     ) -> Result<Totals, RunError> {
         let asked_ns = palib::clock::monotonic_ns();
-        let fresh = |world: &World| {
-            self.callers.iter().chain(&self.servers).all(|alias| {
-                let active = world.aliases.get(alias).and_then(|row| row.in_service());
-                let process = active.and_then(|active| world.processes.get(&active.process));
-                process.is_some_and(|process| process.stats.at_ns > asked_ns)
-            })
-        };
         let wait = async {
-            while !fresh(&stage.world) {
+            loop {
+                let told = Totals::told_since(asked_ns, &stage.world, &self.callers, &self.servers);
+                if let Some(totals) = told {
+                    return Ok::<Totals, RunError>(totals);
+                }
                 let events = stage.next().await?;
                 gathered.take(&events, stage.began_unix_ms);
                 redundant.take(&events);
             }
-            Ok::<(), RunError>(())
         };
         match tokio::time::timeout(ORDER_WITHIN, wait).await {
-            Ok(waited) => waited?,
+            Ok(totals) => totals,
             Err(_) => {
                 let what = "a heartbeat of every member in service";
-                return Err(RunError::TookTooLong { what, within: ORDER_WITHIN, now: stage.in_words() });
+                Err(RunError::TookTooLong { what, within: ORDER_WITHIN, now: stage.in_words() })
             }
         }
-        Ok(Totals::read(&stage.world, &self.callers, &self.servers))
     }
 }
 

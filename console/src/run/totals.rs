@@ -55,15 +55,25 @@ pub(super) struct Account {
 type Counters = BTreeMap<String, u64>;
 
 impl Totals {
-    /// Reads them from what the members in service told last.
-    pub(super) fn read(world: &World, callers: &[String], servers: &[String]) -> Self {
-        let mut totals = Self::default();
-        let counters = |alias: &String| -> Counters {
-            world.active_stats(Some(alias)).flat_map(|stats| stats.counters.clone()).collect()
+    /// Reads them from what the members in service have told of themselves since this moment. None if one of them has not
+    /// told anything since.
+    pub(super) fn told_since(ns: u64, world: &World, callers: &[String], servers: &[String]) -> Option<Self> {
+        let counters = |alias: &String| {
+            let active = world.aliases.get(alias)?.in_service()?;
+            let stats = &world.processes.get(&active.process)?.stats;
+            let told = stats.aliases.iter().find(|told| told.alias == *alias)?;
+            // Who has just taken over may have told last when it was a backup, and counted nothing.
+            let counts = stats.at_ns > ns && told.in_service && !told.counters.is_empty();
+            counts.then_some(&told.counters)
         };
-        callers.iter().for_each(|alias| totals.take_caller(&counters(alias)));
-        servers.iter().for_each(|alias| totals.take_server(alias, &counters(alias)));
-        totals
+        let mut totals = Self::default();
+        for alias in callers {
+            totals.take_caller(counters(alias)?);
+        }
+        for alias in servers {
+            totals.take_server(alias, counters(alias)?);
+        }
+        Some(totals)
     }
 
     fn take_caller(&mut self, counters: &Counters) {
@@ -135,7 +145,10 @@ impl Served {
 
 #[cfg(test)]
 mod tests {
+    use palib::control::{AliasStats, NodeStats, What};
+
     use super::*;
+    use crate::world::stage::{Stage, counter_row};
 
     fn counters(of: &[(&str, u64)]) -> Counters {
         of.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
@@ -184,6 +197,31 @@ mod tests {
         assert_eq!(wrong(&totals(3)), []);
         assert_eq!(wrong(&totals(4)), [("main|spare".to_owned(), 0, 1)]);
         assert_eq!(wrong(&totals(2)), [("main|spare".to_owned(), 1, 0)]);
+    }
+
+    #[test]
+    fn who_takes_over_is_asked_again_when_it_has_told_as_a_backup() {
+        let mut stage = Stage::counter();
+        let asked_ns = stage.now_ns();
+        stage.wait(20).measure("caller-1", "caller", &[("issued:counter", 8), ("acked:counter", 8)]);
+        // A backup: it counts nothing.
+        let backup = AliasStats { alias: "counter".to_owned(), ..AliasStats::default() };
+        let stats =
+            NodeStats { at_ns: stage.now_ns(), aliases: vec![backup.clone()], ..NodeStats::default() };
+        stage.say("counter-2", What::Stats(stats.clone()));
+        stage.wait(3).say("ftm", What::Alias { row: counter_row(2, true) });
+        let (callers, servers) = (["caller".to_owned()], ["counter".to_owned()]);
+        let told = |stage: &Stage| {
+            let mut world = World::default();
+            stage.events.iter().for_each(|event| world.apply(event));
+            Totals::told_since(asked_ns, &world, &callers, &servers)
+        };
+        assert!(told(&stage).is_none(), "what it told as a backup is not what the alias counts");
+        let unreadable = AliasStats { in_service: true, ..backup };
+        stage.say("counter-2", What::Stats(NodeStats { aliases: vec![unreadable], ..stats }));
+        assert!(told(&stage).is_none(), "no counts are not counts of 0");
+        stage.wait(20).measure("counter-2", "counter", &[("effects", 8)]);
+        assert_eq!(told(&stage).map(|totals| wrong(&totals)), Some(vec![]));
     }
 
     #[test]
