@@ -2,7 +2,7 @@
 
 use palib::stable::redb::reread_record;
 
-const TABLES: [&str; 7] = ["meta", "redundancy", "blocked", "marks", "outbox", "relay", "app"];
+const TABLES: [&str; 8] = ["meta", "redundancy", "blocked", "marks", "outbox", "relay", "app", "blocks"];
 
 /// The first byte is the table, the second the length of the key; the key follows, and then the content.
 pub(super) fn record(data: &[u8]) -> bool {

@@ -160,7 +160,7 @@ fn the_area_of_another_alias_is_refused_by_its_name() {
 
 #[test]
 fn another_schema_version_is_refused_by_its_number() {
-    // An older one, from before relays had a journal, and one to come.
+    // An older one, from before rows lay in blocks, and one to come.
     for version in [SCHEMA_VERSION - 1, SCHEMA_VERSION + 5] {
         let place = Place::new();
         place.open().area.close().unwrap();
@@ -178,7 +178,7 @@ fn another_schema_version_is_refused_by_its_number() {
             meta.insert(&b"schema"[..], &record[..]).unwrap();
         }
         // What that version did not have is not looked for.
-        txn.delete_table(redb::TableDefinition::<&[u8], &[u8]>::new("relay")).unwrap();
+        txn.delete_table(redb::TableDefinition::<&[u8], &[u8]>::new("blocks")).unwrap();
         txn.commit().unwrap();
         db.close().unwrap();
         let error = refused(

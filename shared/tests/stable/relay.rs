@@ -354,7 +354,7 @@ fn the_journal_is_shown_in_words_counted_and_checked() {
     ]);
     let seen = inspect_file(&place.copy_as_after_a_kill().path()).unwrap();
     let check = seen.check();
-    assert_eq!((check.records, check.damages), (4 + 1 + 1 + 3, 0), "{:?}", check.listed);
+    assert_eq!((check.records, check.damages), (5 + 1 + 1 + 1 + 3, 0), "{:?}", check.listed);
     let tables = seen.summary().unwrap().tables;
     assert_eq!(tables.iter().find(|table| table.name == "relay").unwrap().rows, 3);
     let rows = seen.browse(&OneName, "relay", None, 10).unwrap().rows;

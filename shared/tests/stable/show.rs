@@ -9,8 +9,10 @@ use crate::support::{OneName, Place, adding, blocked_row, journaled, mark, pendi
 fn rows_are_shown_page_by_page_in_the_order_of_their_keys() {
     let place = Place::new();
     let area = place.open();
-    for trans in 0..25 {
-        area.write(vec![put(reply_row(7, 1, trans, "done"))]);
+    // In more than one block, small ones and such as lie alone.
+    for trans in 120..145 {
+        let reply = if trans % 3 == 0 { "done ".repeat(100) } else { "done".to_owned() };
+        area.write(vec![put(reply_row(7, 1, trans, &reply))]);
     }
     let mut seen = Vec::new();
     let mut after = None;
@@ -23,10 +25,10 @@ fn rows_are_shown_page_by_page_in_the_order_of_their_keys() {
             break;
         }
     }
-    let wanted: Vec<String> = (0..25).map(|trans| format!("counter/i1/{trans}")).collect();
+    let wanted: Vec<String> = (120..145).map(|trans| format!("counter/i1/{trans}")).collect();
     assert_eq!(seen, wanted);
-    let filtered = area.area.rows(&OneName, "i1/2", None, 10).unwrap();
-    assert_eq!(filtered.rows.len(), 6);
+    let filtered = area.area.rows(&OneName, "i1/13", None, 20).unwrap();
+    assert_eq!(filtered.rows.len(), 10);
     assert_eq!(filtered.next, None);
 }
 
@@ -61,6 +63,7 @@ fn every_table_is_decoded() {
     area.write(vec![
         put(reply_row(7, 1, 1, "12")),
         put(blocked_row(7, 1, 2)),
+        put(reply_row(7, 1, 3, &"long ".repeat(100))),
         mark(7, 1, 1),
         AreaWrite::OutboxPut(pending(5, "inc a 1")),
         AreaWrite::Journal(Box::new(journaled(served(7, 1, 2), &[2, 1], 6, None))),
@@ -69,6 +72,8 @@ fn every_table_is_decoded() {
     for (table, key, value) in [
         ("meta", "alias", "value: counter (number 7)"),
         ("redundancy", "counter, incarnation 1, slot 1", "redundant request gets: AUTO_REPLY"),
+        ("redundancy", "counter, incarnation 1, slot 3", "body: long long"),
+        ("blocks", "counter, incarnation 1, slots 0 to 63", "rows here: 2\nrows alone, being large: 1"),
         ("blocked", "counter, incarnation 1, slot 2", "call: 2"),
         ("marks", "counter", "transId: 1"),
         ("outbox", "counter/i1/5", "body: inc a 1"),
@@ -84,8 +89,9 @@ fn every_table_is_decoded() {
     let counts: Vec<_> =
         area.area.summary().tables.into_iter().map(|table| (table.name, table.rows)).collect();
     let wanted = [
-        ("meta", 4),
-        ("redundancy", 2),
+        ("meta", 5),
+        ("redundancy", 3),
+        ("blocks", 1),
         ("blocked", 1),
         ("marks", 1),
         ("outbox", 1),

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
 
-use ::redb::{ReadableTable, WriteTransaction};
+use ::redb::{AccessGuard, ReadableTable, WriteTransaction};
 use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Session, Slot, SlotKey, TransId};
 use palib_core::message::Outcome;
 use palib_core::redundancy::{RedProcess, Row, RowState};
 use palib_core::server::OnFailure;
 
-use super::file::{definition, incarnation_record, redb_error};
+use super::changes::RowChanges;
+use super::file::{definition, incarnation_record, redb_error, row_count, row_count_record};
 use super::overlay::{Below, Overlay};
-use super::record::{self, Table};
+use super::record::{self, Block, BlockChange, RowChange, Table};
 use super::snapshot::{Snapshot, damaged};
 use crate::stable::{AreaError, AreaWrite, AtomicClosure};
 
@@ -25,6 +26,10 @@ pub(super) struct Memory {
     blocked: BTreeMap<SlotKey, TransId>,
     /// The marks of the source aliases.
     marks: BTreeMap<AliasId, Mark>,
+    /// How many rows the redundancy table has.
+    rows: u64,
+    /// The tables the last commit used, which the next one will use as well, most likely.
+    used: [bool; Table::ALL.len()],
     /// Whether `meta` says already that this incarnation writes.
     signed: bool,
 }
@@ -34,6 +39,8 @@ impl Memory {
         Ok(Self {
             blocked: snapshot.blocked_index()?.into_iter().collect(),
             marks: snapshot.marks()?.into_iter().collect(),
+            rows: row_count(snapshot)?,
+            used: Default::default(),
             signed,
         })
     }
@@ -46,20 +53,33 @@ pub(super) struct Batch<'txn> {
     memory: &'txn mut Memory,
     tables: [Option<Records<'txn>>; Table::ALL.len()],
     app: Overlay,
+    rows: RowChanges,
+    /// How many rows the file says there are.
+    rows_in_file: u64,
     /// Sources whose mark rose: of all marks in a commit only the last is written.
     risen: BTreeSet<AliasId>,
     unix_ms: u64,
 }
 
 impl<'txn> Batch<'txn> {
-    pub(super) fn new(
+    /// Opens the tables that were used last time.
+    pub(super) fn begin(
         file: &'txn Arc<str>,
         txn: &'txn WriteTransaction,
         memory: &'txn mut Memory,
-        unix_ms: u64,
-    ) -> Self {
-        let tables = Default::default();
-        Self { file, txn, memory, tables, app: Overlay::default(), risen: BTreeSet::new(), unix_ms }
+    ) -> Result<Self, AreaError> {
+        let (rows_in_file, used) = (memory.rows, std::mem::take(&mut memory.used));
+        let (tables, app, rows, risen) = Default::default();
+        let mut batch = Self { file, txn, memory, tables, app, rows, rows_in_file, risen, unix_ms: 0 };
+        for table in Table::ALL.into_iter().filter(|table| used[*table as usize]) {
+            batch.open(table)?;
+        }
+        Ok(batch)
+    }
+
+    /// What is written from now on is written at this time.
+    pub(super) fn clock(&mut self, unix_ms: u64) {
+        self.unix_ms = unix_ms;
     }
 
     /// Makes the writes of one job, in their order. A closure without which the rest makes no sense ends it if it
@@ -83,18 +103,12 @@ impl<'txn> Batch<'txn> {
     /// Makes one write. The outcome is that of a closure, or of the automatic reply that was put.
     fn write(&mut self, write: AreaWrite) -> Result<Option<Outcome<Bytes>>, AreaError> {
         match write {
-            AreaWrite::Row { key, row } => {
-                self.put_row(key, &row)?;
-                Ok(match row.state {
-                    RowState::Registered(RedProcess::AutoReply(outcome)) => Some(outcome),
-                    _ => None,
-                })
-            }
+            AreaWrite::Row { key, row } => self.put_row(key, row),
             AreaWrite::Atomic { key, id, digest, failure, mut run } => {
                 let outcome = self.run(&mut run)?;
                 if failure == OnFailure::Register || matches!(outcome, Outcome::Reply(_)) {
-                    let state = RowState::Registered(RedProcess::AutoReply(outcome.clone()));
-                    self.put_row(key, &Row { id, digest, state })?;
+                    let state = RowState::Registered(RedProcess::AutoReply(outcome));
+                    return self.put_row(key, Row { id, digest, state });
                 }
                 Ok(Some(outcome))
             }
@@ -102,7 +116,7 @@ impl<'txn> Batch<'txn> {
                 let outcome = self.run(&mut run)?;
                 if matches!(outcome, Outcome::Reply(_)) {
                     let state = RowState::Cancelled { undone: true };
-                    self.put_row(key, &Row { id, digest, state })?;
+                    self.put_row(key, Row { id, digest, state })?;
                 }
                 Ok(Some(outcome))
             }
@@ -131,6 +145,11 @@ impl<'txn> Batch<'txn> {
             self.insert(Table::Meta, key, &record)?;
             self.memory.signed = true;
         }
+        std::mem::take(&mut self.rows).each_block(|first, changes| self.rewrite_block(first, changes))?;
+        if self.memory.rows != self.rows_in_file {
+            let (key, record) = row_count_record(self.memory.rows);
+            self.insert(Table::Meta, key, &record)?;
+        }
         for source in std::mem::take(&mut self.risen) {
             if let Some(mark) = self.memory.marks.get(&source).copied() {
                 let key = record::source_key(source);
@@ -152,10 +171,10 @@ impl<'txn> Batch<'txn> {
         self.app.run(&below, run)
     }
 
-    fn put_row(&mut self, key: SlotKey, row: &Row<Bytes>) -> Result<(), AreaError> {
+    /// Puts a row, and gives the outcome of the automatic reply in it, for those who wait for it.
+    fn put_row(&mut self, key: SlotKey, row: Row<Bytes>) -> Result<Option<Outcome<Bytes>>, AreaError> {
         let slot = record::slot_key(key);
-        let record = record::encode_row(&slot, row, self.unix_ms);
-        self.insert(Table::Redundancy, &slot, &record)?;
+        self.rows.put(key, |out| record::put_row(out, &slot, &row, self.unix_ms));
         if record::is_indexed(&row.state) {
             self.memory.blocked.insert(key, row.id.trans);
             let record = record::encode_blocked(&slot, row.id.trans);
@@ -163,12 +182,40 @@ impl<'txn> Batch<'txn> {
         } else {
             self.drop_from_index(key)?;
         }
-        Ok(())
+        Ok(match row.state {
+            RowState::Registered(RedProcess::AutoReply(outcome)) => Some(outcome),
+            _ => None,
+        })
     }
 
     fn drop_row(&mut self, key: SlotKey) -> Result<(), AreaError> {
-        self.remove(Table::Redundancy, &record::slot_key(key))?;
+        self.rows.drop_row(key);
         self.drop_from_index(key)
+    }
+
+    fn rewrite_block(&mut self, first: SlotKey, changes: &[RowChange<'_>]) -> Result<(), AreaError> {
+        let (file, key) = (self.file, record::slot_key(first));
+        let stored = self.table(Table::Blocks)?.get(&key[..]);
+        let stored = stored.map_err(|error| redb_error(file, error.into()))?;
+        let rewrite = record::rewrite_block(first, stored.as_ref().map(AccessGuard::value), changes)
+            .map_err(|damage| damaged(file, Table::Blocks, &key, damage))?;
+        drop(stored);
+        match rewrite.block {
+            BlockChange::Stays => {}
+            BlockChange::Put(record) => self.insert(Table::Blocks, &key, &record)?,
+            BlockChange::Goes => self.remove(Table::Blocks, &key)?,
+        }
+        for (key, change) in rewrite.alone {
+            let key = record::slot_key(key);
+            match change {
+                Some(record) => self.insert(Table::Redundancy, &key, record)?,
+                None => self.remove(Table::Redundancy, &key)?,
+            }
+        }
+        // Saturating: the number in a damaged file may be any.
+        let others = self.memory.rows.saturating_sub(rewrite.rows_before as u64);
+        self.memory.rows = others.saturating_add(rewrite.rows_after as u64);
+        Ok(())
     }
 
     fn drop_from_index(&mut self, key: SlotKey) -> Result<(), AreaError> {
@@ -217,10 +264,20 @@ impl<'txn> Batch<'txn> {
         self.remove(Table::Outbox, &record::call_key(id))
     }
 
-    /// Drops rows, and their entries in the index, by their range: rows of others are not looked at.
+    /// Drops the rows of whole sessions, and their entries in the index, by their range: rows of others are not looked
+    /// at.
     fn drop_rows(&mut self, first: SlotKey, last: Bound<SlotKey>) -> Result<(), AreaError> {
+        let range = (Bound::Included(first), last);
+        self.rows.forget(&range);
         let (from, to) = (record::slot_key(first), last.map(record::slot_key));
-        self.remove_range(Table::Redundancy, &from, to.as_ref().map(|key| &key[..]))?;
+        let to = to.as_ref().map(|key| &key[..]);
+        self.remove_range(Table::Redundancy, &from, to, |_, _| {})?;
+        let mut rows = 0;
+        self.remove_range(Table::Blocks, &from, to, |key, block| {
+            // One that is damaged goes as well; how many rows it had, nobody knows.
+            rows += Block::parse(key, block).map_or(0, |block| block.row_count() as u64);
+        })?;
+        self.memory.rows = self.memory.rows.saturating_sub(rows);
         let blocked = self.memory.blocked.range((Bound::Included(first), last));
         let blocked: Vec<SlotKey> = blocked.map(|(key, _)| *key).collect();
         for key in blocked {
@@ -232,13 +289,28 @@ impl<'txn> Batch<'txn> {
     /// Drops the rows of the journal whose keys begin so.
     fn drop_journal(&mut self, prefix: &[u8]) -> Result<(), AreaError> {
         let to = record::after_prefix(prefix);
-        self.remove_range(Table::Relay, prefix, to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+        self.remove_range(
+            Table::Relay,
+            prefix,
+            to.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
+            |_, _| {},
+        )
     }
 
-    fn remove_range(&mut self, table: Table, from: &[u8], to: Bound<&[u8]>) -> Result<(), AreaError> {
+    fn remove_range(
+        &mut self,
+        table: Table,
+        from: &[u8],
+        to: Bound<&[u8]>,
+        mut each: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), AreaError> {
         let file = self.file;
+        let mut goes = |key: &[u8], record: &[u8]| {
+            each(key, record);
+            false
+        };
         self.table(table)?
-            .retain_in::<&[u8], _>((Bound::Included(from), to), |_, _| false)
+            .retain_in::<&[u8], _>((Bound::Included(from), to), |key, record| goes(key, record))
             .map_err(|error| redb_error(file, error.into()))
     }
 
@@ -256,6 +328,11 @@ impl<'txn> Batch<'txn> {
 
     /// A table stays open for the whole commit: opening one costs as much as a write.
     fn table(&mut self, table: Table) -> Result<&mut Records<'txn>, AreaError> {
+        self.memory.used[table as usize] = true;
+        self.open(table)
+    }
+
+    fn open(&mut self, table: Table) -> Result<&mut Records<'txn>, AreaError> {
         let slot = &mut self.tables[table as usize];
         match slot {
             Some(records) => Ok(records),

@@ -14,11 +14,11 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::disk::{Disk, DiskFile, DiskSeam};
 use super::record::{self, Table, Take};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, read_one};
 use crate::stable::AreaError;
 
 /// The version of the tables and of what lies in them. A file with another version is refused by its number.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 /// Pages redb keeps in memory. An area in use is far smaller; an inspected one must not fill the machine.
 const CACHE_BYTES: usize = 128 * 1024 * 1024;
 /// The lock of an owner that was killed vanishes some milliseconds after its death is seen.
@@ -35,6 +35,8 @@ const META_SCHEMA: &[u8] = b"schema";
 const META_ALIAS: &[u8] = b"alias";
 const META_INCARNATION: &[u8] = b"incarnation";
 const META_CREATED: &[u8] = b"created";
+/// How many rows the redundancy table has: redb counts blocks of them.
+const META_ROWS: &[u8] = b"rows";
 
 /// Every table has bytes as keys and values: what they mean is the business of [`super::record`].
 pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -169,8 +171,9 @@ pub(super) fn open_file(
     let db = builder
         .create_with_backend(Disk(Arc::clone(&disk)))
         .map_err(|error| redb_error(file, error.into()))?;
+    let schema = check_schema(&db, file)?;
     let snapshot = Snapshot::of(&db, file)?;
-    let meta = read_meta(&snapshot)?;
+    let meta = read_meta(&snapshot, schema)?;
     Ok(Opened { db, disk, snapshot, meta })
 }
 
@@ -213,7 +216,7 @@ fn builder() -> Builder {
     builder
 }
 
-fn meta_records(meta: &Meta) -> [(&'static [u8], Vec<u8>); 4] {
+fn meta_records(meta: &Meta) -> [(&'static [u8], Vec<u8>); 5] {
     let mut alias = meta.alias_id.0.to_le_bytes().to_vec();
     alias.extend_from_slice(meta.alias.as_bytes());
     let framed = |key: &'static [u8], content: &[u8]| (key, record::frame(Table::Meta, key, content));
@@ -222,7 +225,18 @@ fn meta_records(meta: &Meta) -> [(&'static [u8], Vec<u8>); 4] {
         framed(META_ALIAS, &alias),
         incarnation_record(meta.incarnation),
         framed(META_CREATED, &meta.created_unix_ms.to_le_bytes()),
+        row_count_record(0),
     ]
+}
+
+/// The record that says how many rows the redundancy table has.
+pub(super) fn row_count_record(rows: u64) -> (&'static [u8], Vec<u8>) {
+    (META_ROWS, record::frame(Table::Meta, META_ROWS, &rows.to_le_bytes()))
+}
+
+/// How many rows the redundancy table has.
+pub(super) fn row_count(snapshot: &Snapshot) -> Result<u64, AreaError> {
+    read_meta_value(snapshot, META_ROWS, |content| Ok(u64::from_le_bytes(whole(content)?)))
 }
 
 /// The record that says who wrote last.
@@ -230,13 +244,21 @@ pub(super) fn incarnation_record(incarnation: Incarnation) -> (&'static [u8], Ve
     (META_INCARNATION, record::frame(Table::Meta, META_INCARNATION, &incarnation.0.to_le_bytes()))
 }
 
-fn read_meta(snapshot: &Snapshot) -> Result<Meta, AreaError> {
-    // The schema version first: in another version everything else may be different.
-    let schema = read_meta_value(snapshot, META_SCHEMA, |content| Ok(u32::from_le_bytes(whole(content)?)))?;
+/// The schema version first: in another version everything else may be different.
+fn check_schema(db: &Database, file: &Arc<str>) -> Result<u32, AreaError> {
+    let schema = read_one(db, file, Table::Meta, META_SCHEMA, |record| {
+        record::content(Table::Meta, META_SCHEMA, record)
+            .and_then(|found| Ok(u32::from_le_bytes(whole(found)?)))
+    })?;
+    let schema = schema.ok_or_else(|| no_meta_record(file, META_SCHEMA))?;
     if schema != SCHEMA_VERSION {
-        let file = snapshot.file().to_owned();
+        let file = file.to_string();
         return Err(AreaError::OtherVersion { file, found: schema, known: SCHEMA_VERSION });
     }
+    Ok(schema)
+}
+
+fn read_meta(snapshot: &Snapshot, schema: u32) -> Result<Meta, AreaError> {
     let (alias_id, alias) = read_meta_value(snapshot, META_ALIAS, |content| {
         let mut take = Take(content);
         let id = AliasId(u32::from_le_bytes(take.array()?));
@@ -262,10 +284,12 @@ fn read_meta_value<T>(
 ) -> Result<T, AreaError> {
     let found =
         snapshot.get(Table::Meta, key, |record| record::content(Table::Meta, key, record).and_then(read))?;
-    found.ok_or_else(|| AreaError::Damaged {
-        file: snapshot.file().to_owned(),
-        reason: format!("its table meta has no record `{}`", String::from_utf8_lossy(key)),
-    })
+    found.ok_or_else(|| no_meta_record(snapshot.file(), key))
+}
+
+fn no_meta_record(file: &str, key: &[u8]) -> AreaError {
+    let reason = format!("its table meta has no record `{}`", String::from_utf8_lossy(key));
+    AreaError::Damaged { file: file.to_owned(), reason }
 }
 
 /// A file's name as errors show it.

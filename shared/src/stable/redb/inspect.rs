@@ -16,8 +16,8 @@ use palib_core::relay::{Course, Journaled};
 use palib_core::resend::Pending;
 use serde::{Deserialize, Serialize};
 
-use super::file::{self, Meta};
-use super::record::{self, Damage, Table};
+use super::file::{self, Meta, row_count};
+use super::record::{self, Block, Damage, Place, Table};
 use super::show;
 use super::snapshot::Snapshot;
 use super::store::Store;
@@ -229,6 +229,10 @@ struct Facts {
     blocked: BTreeMap<SlotKey, TransId>,
     marks: BTreeMap<AliasId, Mark>,
     blocked_rows: BTreeSet<SlotKey>,
+    /// The rows of which their blocks say that they lie alone.
+    alone: BTreeSet<SlotKey>,
+    /// How many rows the blocks have.
+    rows: u64,
     /// The calls that the journal of relays has rows for.
     journals: BTreeSet<(Session, TransId)>,
 }
@@ -237,10 +241,11 @@ fn check_records(snapshot: &Snapshot, meta: &Meta, check: &mut AreaCheck) {
     let mut facts = Facts::default();
     // The small tables first: what they say is held against the rows.
     let small = [Table::Meta, Table::Marks, Table::Blocked, Table::Outbox, Table::Relay];
-    for table in small.into_iter().chain([Table::App, Table::Redundancy]) {
-        let walked = snapshot.walk(table, Bound::Unbounded, |key, value| {
+    for table in small.into_iter().chain([Table::App, Table::Blocks, Table::Redundancy]) {
+        let walked = snapshot.walk_whole(table, Bound::Unbounded, |key, found| {
             check.records += 1;
-            if let Err(damage) = check_record(table, key, value, meta, &mut facts) {
+            let checked = found.and_then(|record| check_record(table, key, record, meta, &mut facts));
+            if let Err(damage) = checked {
                 check.note(table.name(), &show::hex(key), damage);
             }
             Ok(true)
@@ -249,12 +254,31 @@ fn check_records(snapshot: &Snapshot, meta: &Meta, check: &mut AreaCheck) {
             check.note(table.name(), "", error.to_string());
         }
     }
+    if let Err(error) = check_places(snapshot, &facts, check) {
+        check.note(Table::Redundancy.name(), "", error.to_string());
+    }
     for (key, trans) in &facts.blocked {
         if !facts.blocked_rows.contains(key) {
             let key = show::hex(&record::slot_key(*key));
             check.note(Table::Blocked.name(), &key, record::not_blocked(*trans));
         }
     }
+}
+
+/// Rows lie where their blocks say, and are as many as the table `meta` says.
+fn check_places(snapshot: &Snapshot, facts: &Facts, check: &mut AreaCheck) -> Result<(), AreaError> {
+    snapshot.walk(Table::Redundancy, Bound::Unbounded, |key, _| {
+        if !record::parse_slot_key(key).is_ok_and(|key| facts.alone.contains(&key)) {
+            check.note(Table::Redundancy.name(), &show::hex(key), record::not_in_block());
+        }
+        Ok(true)
+    })?;
+    let (counted, found) = (row_count(snapshot)?, facts.rows);
+    if counted != found {
+        let reason = format!("the table meta says {counted} rows, and its blocks have {found}");
+        check.note(Table::Redundancy.name(), "", reason);
+    }
+    Ok(())
 }
 
 fn check_record(
@@ -279,6 +303,13 @@ fn check_record(
             let row = record::decode_journaled(key, value)?;
             facts.journals.insert(row.served.place());
             check_caller(row.call.id, meta)
+        }
+        Table::Blocks => {
+            let block = Block::parse(key, value)?;
+            let alone = block.places().filter(|(_, place)| *place == Place::Alone);
+            facts.alone.extend(alone.map(|(key, _)| key));
+            facts.rows += block.row_count() as u64;
+            Ok(())
         }
         Table::Redundancy => {
             check_row(record::parse_slot_key(key)?, &record::decode_row(key, value)?.row, facts)

@@ -1,6 +1,7 @@
 //! Stable areas in files of redb: `<alias>.redb`, one per alias, held open by the member in service.
 
 mod batch;
+mod changes;
 mod disk;
 mod file;
 pub(super) mod inspect;

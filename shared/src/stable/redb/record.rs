@@ -2,6 +2,7 @@
 //! table, and the content in fixed order. By hand and not with a derive: the body is copied once and nothing else
 //! is on the way, and the format is what this file says, whatever becomes of the types.
 
+mod block;
 mod calls;
 mod journal;
 mod keys;
@@ -13,6 +14,9 @@ mod tests;
 use bytes::Bytes;
 use palib_core::ids::{Incarnation, Mark, TransId};
 
+pub(super) use self::block::{
+    Block, BlockChange, Place, RowChange, block_of, last_of_block, not_alone, not_in_block, rewrite_block,
+};
 pub(super) use self::calls::{decode_pending, encode_pending};
 pub(super) use self::journal::{decode_journaled, encode_journaled};
 pub(super) use self::keys::{
@@ -20,28 +24,38 @@ pub(super) use self::keys::{
     served_key, slot_key, source_key,
 };
 pub use self::reread::reread_record;
-pub(super) use self::rows::{Written, decode_row, encode_row, is_indexed};
+pub(super) use self::rows::{Written, decode_row, is_indexed, put_row};
 
 /// The version of the records below. The version of the whole area is the schema version in its table `meta`.
 const RECORD_VERSION: u8 = 1;
 /// Version and checksum.
 const HEAD_BYTES: usize = 5;
 
-/// The tables of a stable area.
+/// The tables of a stable area. The number of each is in the checksums of its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Table {
     Meta,
+    /// Its rows lie here if they are large, and in `Blocks` if they are not: see [`Block`].
     Redundancy,
     Blocked,
     Marks,
     Outbox,
     Relay,
     App,
+    Blocks,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Meta, Self::Redundancy, Self::Blocked, Self::Marks, Self::Outbox, Self::Relay, Self::App];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Meta,
+        Self::Redundancy,
+        Self::Blocks,
+        Self::Blocked,
+        Self::Marks,
+        Self::Outbox,
+        Self::Relay,
+        Self::App,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -52,6 +66,7 @@ impl Table {
             Self::Outbox => "outbox",
             Self::Relay => "relay",
             Self::App => "app",
+            Self::Blocks => "blocks",
         }
     }
 
@@ -121,9 +136,14 @@ pub(super) fn not_blocked(trans: TransId) -> Damage {
 
 fn open_frame(content_bytes: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEAD_BYTES + content_bytes);
+    begin_frame(&mut out);
+    out
+}
+
+/// Appends a version, and room for a checksum.
+fn begin_frame(out: &mut Vec<u8>) {
     out.push(RECORD_VERSION);
     out.extend_from_slice(&[0; HEAD_BYTES - 1]);
-    out
 }
 
 fn close_frame(table: Table, key: &[u8], record: &mut [u8]) {

@@ -8,8 +8,9 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use self::words::{id_text, key_words, state_words, value_words};
+use super::file::row_count;
 use super::record::{self, Table, Written};
-use super::snapshot::Snapshot;
+use super::snapshot::{FoundRecord, Snapshot};
 use crate::control::{AreaTable, BrowseRow, Page, TableRow};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::stable::{AreaError, Names};
@@ -20,7 +21,10 @@ const ROWS_LOOKED_AT_MAX: usize = 50_000;
 const HEX_BYTES_MAX: usize = 4096;
 
 pub(super) fn tables(snapshot: &Snapshot) -> Result<Vec<AreaTable>, AreaError> {
-    let count = |table: Table| Ok(AreaTable { name: table.name().to_owned(), rows: snapshot.count(table)? });
+    let count = |table: Table| {
+        let rows = if table == Table::Redundancy { row_count(snapshot)? } else { snapshot.count(table)? };
+        Ok(AreaTable { name: table.name().to_owned(), rows })
+    };
     Table::ALL.into_iter().map(count).collect()
 }
 
@@ -31,8 +35,9 @@ pub(super) fn rows(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Page<TableRow>, AreaError> {
-    page(snapshot, Table::Redundancy, after, limit, |key, value| {
-        let written = record::decode_row(key, value)
+    page(snapshot, Table::Redundancy, after, limit, |key, found| {
+        let written = found
+            .and_then(|record| record::decode_row(key, record))
             .map_err(|damage| snapshot.damaged(Table::Redundancy, key, damage))?;
         let id = id_text(names, written.row.id);
         Ok(id.contains(filter).then(|| table_row(id, &written)))
@@ -50,7 +55,7 @@ pub(super) fn browse(
         let known: Vec<&str> = Table::ALL.into_iter().map(Table::name).collect();
         AreaError::BadQuestion(format!("a stable area has no table `{table}`; it has {}", known.join(", ")))
     })?;
-    page(snapshot, table, after, limit, |key, value| Ok(Some(browse_row(table, names, key, value))))
+    page(snapshot, table, after, limit, |key, found| Ok(Some(browse_row(table, names, key, found))))
 }
 
 /// Walks a table from behind the cursor `after` and collects what `pick` makes of its records.
@@ -59,7 +64,7 @@ fn page<T>(
     table: Table,
     after: Option<&str>,
     limit: usize,
-    mut pick: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, AreaError>,
+    mut pick: impl FnMut(&[u8], FoundRecord<'_>) -> Result<Option<T>, AreaError>,
 ) -> Result<Page<T>, AreaError> {
     let limit = limit.clamp(1, PAGE_ROWS_MAX);
     let after = after.map(unhex).transpose()?;
@@ -67,13 +72,13 @@ fn page<T>(
     let mut page = Page { rows: Vec::new(), next: None };
     let mut looked_at = 0;
     let mut last = String::new();
-    snapshot.walk(table, from, |key, value| {
+    snapshot.walk_whole(table, from, |key, found| {
         if page.rows.len() == limit || looked_at == ROWS_LOOKED_AT_MAX {
             // There is at least this one more.
             page.next = Some(std::mem::take(&mut last));
             return Ok(false);
         }
-        page.rows.extend(pick(key, value)?);
+        page.rows.extend(pick(key, found)?);
         looked_at += 1;
         if page.rows.len() == limit || looked_at == ROWS_LOOKED_AT_MAX {
             last = hex(key);
@@ -99,8 +104,9 @@ fn table_row(id: String, written: &Written) -> TableRow {
     }
 }
 
-fn browse_row(table: Table, names: &dyn Names, key: &[u8], value: &[u8]) -> BrowseRow {
-    let (words, damage) = match value_words(table, names, key, value) {
+fn browse_row(table: Table, names: &dyn Names, key: &[u8], found: FoundRecord<'_>) -> BrowseRow {
+    let value = found.as_ref().map_or(&[][..], |record| record);
+    let (words, damage) = match found.and_then(|record| value_words(table, names, key, record)) {
         Ok(words) => (words, None),
         Err(damage) => (String::new(), Some(damage)),
     };

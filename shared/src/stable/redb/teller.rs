@@ -60,6 +60,14 @@ impl Teller {
         AreaError::CommitFailed { file: self.store.file().to_string(), reason }
     }
 
+    /// A disk that fails while a commit is prepared is a failed commit like any other.
+    pub(super) fn as_commit_failed(&self, error: AreaError) -> AreaError {
+        match error {
+            AreaError::Io { reason, .. } => self.failed(reason),
+            other => other,
+        }
+    }
+
     /// Makes a commit, and tells these jobs once it is durable. If redb fails after that, they were told all the same,
     /// rightly: they are in the file, and this process, which ends now, is not asked for them any more.
     pub(super) fn commit(

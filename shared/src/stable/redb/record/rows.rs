@@ -7,7 +7,7 @@ use palib_core::redundancy::{RedProcess, Row, RowState};
 use palib_core::relay::{Course, Policy};
 
 use super::keys::{origin, origin_parts, parse_slot_key};
-use super::{Damage, Table, Take, close_frame, content, open_frame, put_sized};
+use super::{Damage, HEAD_BYTES, Table, Take, begin_frame, close_frame, content, put_sized};
 
 // What a state begins with. Those of a registered process stand at the beginning of a state, and again behind
 // `UNDOING`.
@@ -35,17 +35,19 @@ pub(crate) fn is_indexed(state: &RowState<Bytes>) -> bool {
     matches!(state, RowState::Blocked { .. } | RowState::Relaying { .. })
 }
 
-pub(crate) fn encode_row(key: &[u8], row: &Row<Bytes>, unix_ms: u64) -> Vec<u8> {
+/// Appends the record of a row.
+pub(crate) fn put_row(out: &mut Vec<u8>, key: &[u8], row: &Row<Bytes>, unix_ms: u64) {
     let (tag, origin) = origin_parts(row.id.origin);
-    let mut out = open_frame(FIXED_BYTES + body_bytes(&row.state));
+    let start = out.len();
+    out.reserve(HEAD_BYTES + FIXED_BYTES + body_bytes(&row.state));
+    begin_frame(out);
     out.extend_from_slice(&row.id.trans.0.to_le_bytes());
     out.push(tag);
     out.extend_from_slice(&origin.to_le_bytes());
     out.extend_from_slice(&row.digest.to_le_bytes());
     out.extend_from_slice(&unix_ms.to_le_bytes());
-    put_state(&mut out, &row.state);
-    close_frame(Table::Redundancy, key, &mut out);
-    out
+    put_state(out, &row.state);
+    close_frame(Table::Redundancy, key, &mut out[start..]);
 }
 
 pub(crate) fn decode_row(key: &[u8], record: &[u8]) -> Result<Written, Damage> {

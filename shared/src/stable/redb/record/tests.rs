@@ -125,7 +125,8 @@ proptest! {
         id.source = key.session.source;
         let row = Row { id, digest, state };
         let key = slot_key(key);
-        let record = encode_row(&key, &row, unix_ms);
+        let mut record = Vec::new();
+        put_row(&mut record, &key, &row, unix_ms);
         prop_assert_eq!(decode_row(&key, &record).unwrap(), Written { row, unix_ms });
     }
 
@@ -166,7 +167,8 @@ proptest! {
     ) {
         id.source = key.session.source;
         let key = slot_key(key);
-        let mut record = encode_row(&key, &Row { id, digest: 1, state }, 2);
+        let mut record = Vec::new();
+        put_row(&mut record, &key, &Row { id, digest: 1, state }, 2);
         let bit = place.index(record.len() * 8);
         record[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(decode_row(&key, &record).is_err());

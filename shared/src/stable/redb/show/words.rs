@@ -12,7 +12,7 @@ use palib_core::resend::Pending;
 use super::{HEX_BYTES_MAX, hex};
 use crate::control;
 use crate::stable::Names;
-use crate::stable::redb::record::{self, Damage, Table, Written};
+use crate::stable::redb::record::{self, Block, Damage, Place, Table, Written};
 
 /// The state of a row as it is shown.
 pub(super) struct StateWords<'a> {
@@ -64,6 +64,11 @@ pub(super) fn key_words(table: Table, names: &dyn Names, key: &[u8]) -> Result<S
             let source = alias_text(names, key.session.source);
             format!("{source}, incarnation {}, slot {}", key.session.born, key.slot)
         }
+        Table::Blocks => {
+            let first = record::parse_slot_key(key)?;
+            let (source, last) = (alias_text(names, first.session.source), record::last_of_block(first));
+            format!("{source}, incarnation {}, slots {} to {}", first.session.born, first.slot, last.slot)
+        }
         Table::Marks => alias_text(names, record::parse_source_key(key)?),
         Table::Outbox => id_text(names, record::parse_call_key(key)?),
         Table::Relay => {
@@ -89,6 +94,12 @@ pub(super) fn value_words(
     };
     match table {
         Table::Redundancy => row_words(names, &record::decode_row(key, value)?, &mut line),
+        Table::Blocks => {
+            let block = Block::parse(key, value)?;
+            let alone = block.places().filter(|(_, place)| *place == Place::Alone).count();
+            line("rows here", &(block.row_count() - alone).to_string());
+            line("rows alone, being large", &alone.to_string());
+        }
         Table::Blocked => line("call", &record::decode_blocked(key, value)?.to_string()),
         Table::Marks => {
             let mark = record::decode_mark(key, value)?;
