@@ -51,3 +51,70 @@ impl RowChanges {
             .try_for_each(|changes| each(block_of(changes[0].0), changes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use palib_core::ids::{AliasId, Incarnation, Session, Slot};
+
+    use super::super::record::last_of_block;
+    use super::*;
+
+    fn key(born: u64, slot: u32) -> SlotKey {
+        SlotKey { session: Session { source: AliasId(3), born: Incarnation(born) }, slot: Slot(slot) }
+    }
+
+    type Written = Vec<(SlotKey, Vec<(SlotKey, Option<String>)>)>;
+
+    fn written(changes: RowChanges) -> Written {
+        let mut written = Vec::new();
+        let text = |record: &[u8]| String::from_utf8(record.to_vec()).unwrap();
+        let done: Result<(), ()> = changes.each_block(|first, changes| {
+            written.push((first, changes.iter().map(|(key, record)| (*key, record.map(text))).collect()));
+            Ok(())
+        });
+        done.unwrap();
+        written
+    }
+
+    fn put(changes: &mut RowChanges, key: SlotKey, text: &str) {
+        changes.put(key, |out| out.extend_from_slice(text.as_bytes()));
+    }
+
+    #[test]
+    fn of_several_changes_of_a_slot_the_last_one_counts_and_each_block_comes_once() {
+        let mut changes = RowChanges::default();
+        let (last, next) = (last_of_block(key(1, 0)), last_of_block(key(1, 0)).slot.0 + 1);
+        put(&mut changes, key(1, next), "next");
+        put(&mut changes, key(1, 2), "first");
+        changes.drop_row(last);
+        changes.drop_row(key(1, 2));
+        put(&mut changes, key(1, 2), "last");
+        put(&mut changes, key(1, 0), "zero");
+        changes.drop_row(key(1, 0));
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            written(changes),
+            [
+                (key(1, 0), vec![(key(1, 0), None), (key(1, 2), text("last")), (last, None)]),
+                (key(1, next), vec![(key(1, next), text("next"))]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_written_and_what_comes_after_it_is() {
+        let mut changes = RowChanges::default();
+        put(&mut changes, key(1, 5), "dropped with its session");
+        put(&mut changes, key(2, 5), "stays");
+        changes.forget(&(key(1, 0)..key(2, 0)));
+        put(&mut changes, key(1, 6), "straggler");
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            written(changes),
+            [
+                (key(1, 0), vec![(key(1, 6), text("straggler"))]),
+                (key(2, 0), vec![(key(2, 5), text("stays"))]),
+            ]
+        );
+    }
+}
