@@ -297,6 +297,7 @@ impl<'txn> Batch<'txn> {
         )
     }
 
+    /// Removes the records of a range, and shows each of them as it goes.
     fn remove_range(
         &mut self,
         table: Table,
@@ -305,12 +306,11 @@ impl<'txn> Batch<'txn> {
         mut each: impl FnMut(&[u8], &[u8]),
     ) -> Result<(), AreaError> {
         let file = self.file;
-        let mut goes = |key: &[u8], record: &[u8]| {
-            each(key, record);
-            false
-        };
         self.table(table)?
-            .retain_in::<&[u8], _>((Bound::Included(from), to), |key, record| goes(key, record))
+            .retain_in::<&[u8], _>((Bound::Included(from), to), |key, record| {
+                each(key, record);
+                false
+            })
             .map_err(|error| redb_error(file, error.into()))
     }
 
