@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::script::{Deed, Scene, Step, Watched, What};
 use super::sight::{Bound, Sight, Source, look};
 use super::sources;
+use crate::cluster::Start;
 use crate::run::one_call::{self, CallError, CallReport};
 use crate::run::{RunError, Stage, tour};
 
@@ -85,19 +86,21 @@ impl Player {
     }
 
     async fn step(&mut self, step: &Step) -> Result<Vec<Result<String, String>>, RunError> {
-        let reading = |watched: &Watched| match &watched.sight {
-            Sight::Expected(expected) => expected.reading(&self.stage.world),
-            Sight::Rows { .. } => 0,
+        let start = |watched: &Watched| match &watched.sight {
+            Sight::Expected(expected) => expected.start(&self.stage.world),
+            Sight::Rows { .. } => Start::default(),
         };
-        let at_start: Vec<u64> = step.see.iter().map(reading).collect();
+        let mut starts: Vec<Start> = step.see.iter().map(start).collect();
         if let Some(deed) = &step.does
             && let Err(refused) = self.perform(deed).await?
         {
             return Ok(vec![Err(format!("`{}` failed: {refused}", deed.text)); step.see.len().max(1)]);
         }
+        let acted_ns = palib::clock::monotonic_ns();
+        starts.iter_mut().for_each(|start| start.acted_ns = acted_ns);
         let until = Instant::now() + STEP_WITHIN;
         loop {
-            let (found, bound) = self.look(step, &at_start).await?;
+            let (found, bound) = self.look(step, &starts).await?;
             let all = found.iter().all(Result::is_ok);
             if all || Instant::now() >= until {
                 self.bound = bound;
@@ -118,14 +121,17 @@ impl Player {
     async fn look(
         &self,
         step: &Step,
-        at_start: &[u64],
+        starts: &[Start],
     ) -> Result<(Vec<Result<String, String>>, Bound), RunError> {
         let mut bound = self.bound.clone();
         let mut found = Vec::new();
-        for (watched, start) in step.see.iter().zip(at_start) {
+        for (watched, start) in step.see.iter().zip(starts) {
             found.push(match &watched.sight {
                 Sight::Expected(expected) => {
-                    let now = format!("{} (expected {expected})", expected.found(&self.stage.world));
+                    let now = format!(
+                        "{} (expected {expected})",
+                        expected.found(&self.stage.world, start.acted_ns)
+                    );
                     if expected.holds(&self.stage.world, *start) { Ok(now) } else { Err(now) }
                 }
                 Sight::Rows { source, of, none, conditions } => {

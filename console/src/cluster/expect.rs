@@ -8,7 +8,9 @@
 //! transactions relay = 0                   rolled back relay >= 1              undone counter >= 1
 //! ```
 //!
-//! Without an alias a measure is the sum over all of them. `grows` means: is larger than when the step began.
+//! Without an alias a measure is the sum over all of them. `grows` means: is larger than when the step began. What goes
+//! up and down, like `transactions`, counts only as the members in service measured it after the step's action: what
+//! was measured before tells nothing of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -105,8 +107,18 @@ pub enum Comparison {
 pub trait Facts {
     /// The process that has the mark of service.
     fn in_service(&self, alias: &str) -> Option<String>;
-    /// A number, of one alias or summed over all.
-    fn measure(&self, measure: Measure, alias: Option<&str>) -> u64;
+    /// A number, of one alias or summed over all. What goes up and down must have been measured after this instant of
+    /// the machine's monotonic clock, by each member in service as such; if it was not, there is none.
+    fn measure(&self, measure: Measure, alias: Option<&str>, since_ns: u64) -> Option<u64>;
+}
+
+/// What an expectation is held against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The number it is about, when the step began.
+    reading: Option<u64>,
+    /// When the step's action was done, on the machine's monotonic clock.
+    pub acted_ns: u64,
 }
 
 impl Measure {
@@ -165,33 +177,40 @@ impl Comparison {
 }
 
 impl Expectation {
-    /// The number it is about as it is now; remember it when a step begins.
+    /// Reads what it will be held against; do it when a step begins, before its action.
     #[must_use]
-    pub fn reading(&self, now: &dyn Facts) -> u64 {
+    pub fn start(&self, now: &dyn Facts) -> Start {
+        Start { reading: self.reading(now, 0), acted_ns: 0 }
+    }
+
+    fn reading(&self, now: &dyn Facts, since_ns: u64) -> Option<u64> {
         match self {
-            Self::InService { .. } => 0,
+            Self::InService { .. } => None,
             Self::Is { measure, alias, .. } | Self::Grows { measure, alias } => {
-                now.measure(*measure, alias.as_deref())
+                now.measure(*measure, alias.as_deref(), since_ns)
             }
         }
     }
 
-    /// Whether it holds now, given the reading at the beginning of the step.
+    /// Whether it holds now. What was not measured when the step began can't be seen to grow.
     #[must_use]
-    pub fn holds(&self, now: &dyn Facts, at_start: u64) -> bool {
+    pub fn holds(&self, now: &dyn Facts, start: Start) -> bool {
+        let reading = || self.reading(now, start.acted_ns);
         match self {
             Self::InService { alias, process } => now.in_service(alias).as_ref() == Some(process),
-            Self::Is { comparison, value, .. } => comparison.holds(self.reading(now), *value),
-            Self::Grows { .. } => self.reading(now) > at_start,
+            Self::Is { comparison, value, .. } => reading().is_some_and(|is| comparison.holds(is, *value)),
+            Self::Grows { .. } => reading().zip(start.reading).is_some_and(|(is, was)| is > was),
         }
     }
 
-    /// What is there instead, in words.
+    /// What is there instead, in words; measured after this instant, as in [`Facts::measure`].
     #[must_use]
-    pub fn found(&self, now: &dyn Facts) -> String {
+    pub fn found(&self, now: &dyn Facts, since_ns: u64) -> String {
         match self {
             Self::InService { alias, .. } => now.in_service(alias).unwrap_or_else(|| "nobody".to_owned()),
-            _ => self.reading(now).to_string(),
+            _ => self
+                .reading(now, since_ns)
+                .map_or_else(|| "not measured yet".to_owned(), |reading| reading.to_string()),
         }
     }
 

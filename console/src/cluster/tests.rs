@@ -275,8 +275,8 @@ impl Facts for Now {
     fn in_service(&self, alias: &str) -> Option<String> {
         (alias == "a").then(|| "a-1".to_owned())
     }
-    fn measure(&self, measure: Measure, _: Option<&str>) -> u64 {
-        if measure == Measure::Acked { self.0 } else { 0 }
+    fn measure(&self, measure: Measure, _: Option<&str>, _: u64) -> Option<u64> {
+        Some(if measure == Measure::Acked { self.0 } else { 0 })
     }
 }
 
@@ -284,7 +284,7 @@ impl Facts for Now {
 fn expectations_are_checked_against_what_is_seen() {
     let holds = |text: &str, now: u64| {
         let expectation: Expectation = text.parse().expect(text);
-        expectation.holds(&Now(now), 5)
+        expectation.holds(&Now(now), expectation.start(&Now(5)))
     };
     assert!(
         holds("in service a = a-1", 0) && !holds("in service a = a-2", 0) && !holds("in service b = a-1", 0)

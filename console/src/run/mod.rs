@@ -19,7 +19,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cluster::{ClusterFile, Facts as _, Measure};
+use crate::cluster::ClusterFile;
 use crate::defect::Defect;
 use crate::history::HistoryError;
 use crate::keeper::ClusterError;
@@ -227,7 +227,7 @@ async fn injure_and_settle(
         suppressed: redundant.total(),
         live: stage.world.verdict(),
         in_doubt: stage.world.in_doubt.keys().cloned().collect(),
-        stuck: stage.world.measure(Measure::Stuck, None),
+        stuck: stage.world.active_stats(None).map(|stats| u64::from(stats.relays_stuck)).sum(),
         transactions: Transactions::of(&stage.world),
         gathered,
         elapsed,

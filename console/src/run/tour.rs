@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::stage::Stage;
 use super::{RunError, inject, one_call};
-use crate::cluster::{Action, ClusterFile, Expectation, TourStep};
+use crate::cluster::{Action, ClusterFile, Expectation, Start, TourStep};
 
 /// How long the expectations of a step may take to come true.
 const STEP_WITHIN: Duration = Duration::from_secs(20);
@@ -107,15 +107,22 @@ async fn steps(
 /// Plays one step: what it does, and then waits for what it expects.
 async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, RunError> {
     let takeovers_before = stage.world.takeovers.len();
-    let at_start: Vec<u64> = step.expect.iter().map(|expected| expected.reading(&stage.world)).collect();
+    let mut starts: Vec<Start> = step.expect.iter().map(|expected| expected.start(&stage.world)).collect();
     let done = match &step.action {
         Some(action) => Some(perform(stage, action).await?),
         None => None,
     };
+    let acted_ns = palib::clock::monotonic_ns();
+    starts.iter_mut().for_each(|start| start.acted_ns = acted_ns);
+    let expected = || step.expect.iter().zip(&starts);
     let all = |stage: &Stage, always: bool| {
-        let wanted =
-            step.expect.iter().zip(&at_start).filter(|(expected, _)| expected.must_hold_always() == always);
+        let wanted = expected().filter(|(expected, _)| expected.must_hold_always() == always);
         wanted.into_iter().all(|(expected, start)| expected.holds(&stage.world, *start))
+    };
+    let meet = |stage: &Stage, expected: &Expectation, start: &Start| Met {
+        expected: expected.to_string(),
+        found: expected.found(&stage.world, start.acted_ns),
+        held: expected.holds(&stage.world, *start),
     };
     let watch = async {
         while all(stage, true) && !all(stage, false) {
@@ -125,16 +132,15 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
     };
     // Running out of time is told by the expectations themselves.
     let _ = tokio::time::timeout(STEP_WITHIN, watch).await.unwrap_or(Ok(()));
+    // What came true has come true: it may have changed again when the watch for what must hold always is over.
+    let mut expect: Vec<Met> = expected().map(|(expected, start)| meet(stage, expected, start)).collect();
     if all(stage, true) && step.expect.iter().any(Expectation::must_hold_always) {
         stage.watch_for(LINGER).await?;
-    }
-    let mut expect: Vec<Met> = Vec::new();
-    for (expected, start) in step.expect.iter().zip(&at_start) {
-        expect.push(Met {
-            expected: expected.to_string(),
-            found: expected.found(&stage.world),
-            held: expected.holds(&stage.world, *start),
-        });
+        for (met, (expected, start)) in expect.iter_mut().zip(expected()) {
+            if expected.must_hold_always() {
+                *met = meet(stage, expected, start);
+            }
+        }
     }
     let (answer, failed) = match done {
         Some(Ok(answer)) => (Some(answer), false),

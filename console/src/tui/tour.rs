@@ -2,7 +2,7 @@
 
 use palib::control::{OperatorRequest, Query};
 
-use crate::cluster::{Action, ClusterFile, TourStep};
+use crate::cluster::{Action, ClusterFile, Start, TourStep};
 use crate::run::inject;
 use crate::world::World;
 
@@ -36,8 +36,8 @@ pub(crate) struct Outcome {
 /// A step under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
-    /// The numbers that expectations compare with, read before the action.
-    readings: Vec<u64>,
+    /// What expectations are held against, read before the action.
+    starts: Vec<Start>,
     /// Whether each expectation that may never fail has held so far.
     unbroken: Vec<bool>,
     /// When it began, in ticks.
@@ -91,7 +91,7 @@ pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
     };
     let world = app.history.live();
     let mut running = Running {
-        readings: step.expect.iter().map(|expectation| expectation.reading(world)).collect(),
+        starts: step.expect.iter().map(|expectation| expectation.start(world)).collect(),
         unbroken: vec![true; step.expect.len()],
         began: app.ticks,
         not_before: app.ticks,
@@ -139,8 +139,11 @@ fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
 
 /// An order of the step was answered.
 pub(crate) fn answered(app: &mut App, answer: Result<String, String>) {
+    // The screen has no clock of its own; what was measured before the answer is as old as this or older.
+    let measured_ns = app.history.live().measured_ns();
     let Some(running) = app.tour.as_mut().and_then(|tour| tour.running.as_mut()) else { return };
     running.orders = running.orders.saturating_sub(1);
+    running.starts.iter_mut().for_each(|start| start.acted_ns = measured_ns);
     if let Err(wrong) = answer {
         running.wrong = Some(wrong);
     }
@@ -169,8 +172,8 @@ impl Running {
         let holds: Vec<bool> = step
             .expect
             .iter()
-            .zip(&self.readings)
-            .map(|(expectation, at_start)| expectation.holds(world, *at_start))
+            .zip(&self.starts)
+            .map(|(expectation, start)| expectation.holds(world, *start))
             .collect();
         let mut all = true;
         for (place, expectation) in step.expect.iter().enumerate() {
@@ -187,7 +190,8 @@ impl Running {
         if !over {
             return None;
         }
-        let found = step.expect.iter().map(|expectation| expectation.found(world)).collect();
+        let found = step.expect.iter().zip(&self.starts);
+        let found = found.map(|(expectation, start)| expectation.found(world, start.acted_ns)).collect();
         Some(Outcome { held: all, found })
     }
 }

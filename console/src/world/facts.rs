@@ -10,25 +10,26 @@ impl Facts for World {
         Some(self.aliases.get(alias)?.in_service()?.process.clone())
     }
 
-    fn measure(&self, measure: Measure, alias: Option<&str>) -> u64 {
+    fn measure(&self, measure: Measure, alias: Option<&str>, since_ns: u64) -> Option<u64> {
         let is_of = |of: &str| alias.is_none_or(|alias| alias == of);
         let takeovers = || self.takeovers.iter().filter(|takeover| is_of(&takeover.alias));
         let aliases = || self.aliases.values().filter(|row| is_of(&row.alias));
-        match measure {
+        let level = |of: fn(&AliasStats) -> u32| self.level(alias, since_ns, of);
+        Some(match measure {
             Measure::Lost | Measure::Doubled | Measure::Acked | Measure::Effects => {
                 self.judged(measure, alias)
             }
-            Measure::Failed => self.active_stats(alias).map(|stats| counter(stats, "failed")).sum(),
+            Measure::Failed => self.counted(alias, |stats| counter(stats, "failed")),
             Measure::Redundant => self.all_stats(alias).map(|stats| stats.redundant).sum(),
-            Measure::Pending => self.active_stats(alias).map(|stats| u64::from(stats.pending)).sum(),
+            Measure::Pending => return level(|stats| stats.pending),
             Measure::InDoubt => self.in_doubt.values().filter(|of| is_of(of)).count() as u64,
             Measure::Takeovers => takeovers().filter(|takeover| takeover.in_service).count() as u64,
             Measure::Incarnation => aliases().map(|row| row.incarnation).sum(),
-            Measure::Transactions => self.active_stats(alias).map(|stats| u64::from(stats.relays)).sum(),
-            Measure::Stuck => self.active_stats(alias).map(|stats| u64::from(stats.relays_stuck)).sum(),
-            Measure::Retained => self.active_stats(alias).map(|stats| u64::from(stats.relays_retained)).sum(),
+            Measure::Transactions => return level(|stats| stats.relays),
+            Measure::Stuck => return level(|stats| stats.relays_stuck),
+            Measure::Retained => return level(|stats| stats.relays_retained),
             Measure::Undone => {
-                self.active_stats(alias).filter_map(|stats| stats.counters.get("undone")).sum()
+                self.counted(alias, |stats| stats.counters.get("undone").copied().unwrap_or(0))
             }
             Measure::RolledForward | Measure::RolledBack | Measure::Substituted => {
                 let of = self.turns.iter().filter(|(of, _)| is_of(of));
@@ -40,7 +41,7 @@ impl Facts for World {
                     members.filter(|it| !matches!(it.state, MemberState::Dead | MemberState::Starting));
                 live.count() as u64
             }
-        }
+        })
     }
 }
 
@@ -60,9 +61,28 @@ impl World {
         match measure {
             Measure::Lost => judged.map_or(verdict.lost, |judged| judged.lost),
             Measure::Doubled => judged.map_or(verdict.doubled, |judged| judged.doubled),
-            Measure::Acked => self.active_stats(Some(alias)).map(|stats| counter(stats, "acked")).sum(),
-            _ => self.active_stats(Some(alias)).map(|stats| counter(stats, "effects")).sum(),
+            Measure::Acked => self.counted(Some(alias), |stats| counter(stats, "acked")),
+            _ => self.counted(Some(alias), |stats| counter(stats, "effects")),
         }
+    }
+
+    /// What goes up and down, of one alias or summed over all: as measured after this instant by the members in
+    /// service, and as such. A backup that takes over measured nothing of what it finds, until its next heartbeat.
+    fn level(&self, alias: Option<&str>, since_ns: u64, of: fn(&AliasStats) -> u32) -> Option<u64> {
+        let rows = self.aliases.values().filter(|row| alias.is_none_or(|alias| alias == row.alias));
+        let levels = rows.map(|row| {
+            let measured = &self.processes.get(&row.in_service()?.process)?.stats;
+            let stats = measured.aliases.iter().find(|stats| stats.alias == row.alias)?;
+            (stats.in_service && measured.at_ns > since_ns).then(|| u64::from(of(stats)))
+        });
+        levels.sum()
+    }
+
+    /// A counter of the service's own, of one alias or summed over all. It is counted from durable state of the alias
+    /// and only grows: the highest that any member has told is true, also while a successor has told nothing yet.
+    fn counted(&self, alias: Option<&str>, of: fn(&AliasStats) -> u64) -> u64 {
+        let rows = self.aliases.values().filter(|row| alias.is_none_or(|alias| alias == row.alias));
+        rows.map(|row| self.all_stats(Some(&row.alias)).map(of).max().unwrap_or(0)).sum()
     }
 
     /// What the members in service measured last, of one alias or of all. The stock nodes count from durable state,

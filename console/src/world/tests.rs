@@ -1,4 +1,4 @@
-use palib::control::{OperatorRequest, What};
+use palib::control::{AliasStats, NodeStats, OperatorRequest, What};
 use proptest::prelude::*;
 
 use super::stage::{Stage, counter_row};
@@ -406,9 +406,52 @@ fn what_became_of_transactions_is_counted_by_alias() {
     stage.say("relay-2", What::RolledBack { call, alias, then: "run again".into() });
     let world = fold(&stage);
     assert_eq!(world.turns["relay"], Turns { forward: 1, back: 1, substituted: 0 });
-    assert_eq!(world.measure(Measure::RolledBack, Some("relay")), 1);
-    assert_eq!(world.measure(Measure::RolledBack, Some("counter")), 0);
-    assert_eq!(world.measure(Measure::RolledForward, None), 1);
+    assert_eq!(world.measure(Measure::RolledBack, Some("relay"), 0), Some(1));
+    assert_eq!(world.measure(Measure::RolledBack, Some("counter"), 0), Some(0));
+    assert_eq!(world.measure(Measure::RolledForward, None, 0), Some(1));
+}
+
+#[test]
+fn what_a_backup_measured_tells_nothing_of_what_it_has_taken_over() {
+    use crate::cluster::{Expectation, Facts as _, Measure};
+    let none_open: Expectation = "transactions counter = 0".parse().expect("an expectation");
+    let start = none_open.start(&World::default());
+    let measured = |stage: &mut Stage, relays: u32, in_service: bool| {
+        let (alias, at_ns) = ("counter".to_owned(), 1_000 + stage.events.len() as u64);
+        let of_alias = AliasStats { alias, in_service, relays, ..AliasStats::default() };
+        let stats = NodeStats { at_ns, aliases: vec![of_alias], ..NodeStats::default() };
+        stage.say("counter-2", What::Stats(stats));
+        at_ns
+    };
+    let mut stage = Stage::counter();
+    measured(&mut stage, 0, false);
+    stage.say("ftm", What::Alias { row: counter_row(2, true) });
+    let taken_over = fold(&stage);
+    assert_eq!(taken_over.in_service("counter").as_deref(), Some("counter-2"));
+    assert!(!none_open.holds(&taken_over, start), "it has a transaction open, and has not said so yet");
+    assert_eq!(none_open.found(&taken_over, 0), "not measured yet");
+    let at_ns = measured(&mut stage, 1, true);
+    assert_eq!(fold(&stage).measure(Measure::Transactions, Some("counter"), 0), Some(1));
+    assert_eq!(
+        fold(&stage).measure(Measure::Transactions, Some("counter"), at_ns),
+        None,
+        "older than the action"
+    );
+    measured(&mut stage, 0, true);
+    assert!(none_open.holds(&fold(&stage), start));
+}
+
+#[test]
+fn a_count_that_goes_on_over_a_takeover_does_not_seem_to_begin_again() {
+    use crate::cluster::Expectation;
+    let grows: Expectation = "effects counter grows".parse().expect("an expectation");
+    let mut stage = Stage::counter_after_kill();
+    let start = grows.start(&fold(&stage));
+    assert!(!grows.holds(&fold(&stage), start), "the successor has told nothing yet");
+    stage.measure("counter-2", "counter", &[("effects", 1)]);
+    assert!(!grows.holds(&fold(&stage), start), "fewer than were counted before");
+    stage.measure("counter-2", "counter", &[("effects", 1000)]);
+    assert!(grows.holds(&fold(&stage), start));
 }
 
 /// Both sides are read again, some time later.

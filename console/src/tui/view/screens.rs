@@ -291,7 +291,7 @@ fn now(app: &App, step: usize, at: usize, found: Option<&String>, held: Option<b
     };
     let expectation = tour::file(app, &tour.demo).and_then(|file| file.tour.get(step)?.expect.get(at));
     expectation
-        .map_or((Tone::Past, String::new()), |it| (Tone::Plain, format!("now {}", it.found(app.world()))))
+        .map_or((Tone::Past, String::new()), |it| (Tone::Plain, format!("now {}", it.found(app.world(), 0))))
 }
 
 /// A text in lines of at most this width, broken between words; its own line breaks are mere spaces.
