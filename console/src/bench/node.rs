@@ -29,17 +29,16 @@ pub(super) enum Order {
 
 /// Counts, durably, and answers with its process id: so a caller sees that another process has taken over.
 pub(super) async fn service() -> Result<()> {
-    let pid = Bytes::from(std::process::id().to_string());
-    let count = move |call: Call| {
-        let pid = pid.clone();
-        async move {
-            call.commit(move |area| {
-                let count = area.get::<u64>("count")?.unwrap_or(0) + 1;
-                area.put("count", &count)?;
-                Ok(Reply::from(pid.clone()))
-            })
-            .await
-        }
+    let pid = std::process::id();
+    let count = move |call: Call| async move {
+        call.commit(move |area| {
+            let count = area.get::<u64>("count")?.unwrap_or(0) + 1;
+            area.put("count", &count)?;
+            // Made for each call, as services do. Copies of one reply that share a count of their holders would have the
+            // threads wait for each other at that count.
+            Ok(Reply::from(pid.to_string()))
+        })
+        .await
     };
     Process::join().await?.serve(SERVICE, count).await
 }
