@@ -58,6 +58,13 @@ pub struct Met {
     pub held: bool,
 }
 
+impl Met {
+    fn of(expected: &Expectation, start: Start, stage: &Stage) -> Self {
+        let held = expected.holds(&stage.world, start);
+        Self { expected: expected.to_string(), found: expected.found(&stage.world, start.acted_ns), held }
+    }
+}
+
 /// Plays the tour of a cluster file on a cluster of its own. `tell` gets each step as it is over.
 ///
 /// # Errors
@@ -119,11 +126,6 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
         let wanted = expected().filter(|(expected, _)| expected.must_hold_always() == always);
         wanted.into_iter().all(|(expected, start)| expected.holds(&stage.world, *start))
     };
-    let meet = |stage: &Stage, expected: &Expectation, start: &Start| Met {
-        expected: expected.to_string(),
-        found: expected.found(&stage.world, start.acted_ns),
-        held: expected.holds(&stage.world, *start),
-    };
     let watch = async {
         while all(stage, true) && !all(stage, false) {
             stage.next().await?;
@@ -131,14 +133,14 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
         Ok::<(), RunError>(())
     };
     // Running out of time is told by the expectations themselves.
-    let _ = tokio::time::timeout(STEP_WITHIN, watch).await.unwrap_or(Ok(()));
+    tokio::time::timeout(STEP_WITHIN, watch).await.unwrap_or(Ok(()))?;
     // What came true has come true: it may have changed again when the watch for what must hold always is over.
-    let mut expect: Vec<Met> = expected().map(|(expected, start)| meet(stage, expected, start)).collect();
+    let mut expect: Vec<Met> = expected().map(|(expected, start)| Met::of(expected, *start, stage)).collect();
     if all(stage, true) && step.expect.iter().any(Expectation::must_hold_always) {
         stage.watch_for(LINGER).await?;
         for (met, (expected, start)) in expect.iter_mut().zip(expected()) {
             if expected.must_hold_always() {
-                *met = meet(stage, expected, start);
+                *met = Met::of(expected, *start, stage);
             }
         }
     }
