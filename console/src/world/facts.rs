@@ -1,6 +1,6 @@
 //! What tours expect and `run` reports, measured on the world.
 
-use palib::control::{AliasStats, MemberState};
+use palib::control::{AliasRow, AliasStats, MemberState};
 
 use super::{Role, Turns, World};
 use crate::cluster::{Facts, Measure};
@@ -13,7 +13,7 @@ impl Facts for World {
     fn measure(&self, measure: Measure, alias: Option<&str>, since_ns: u64) -> Option<u64> {
         let is_of = |of: &str| alias.is_none_or(|alias| alias == of);
         let takeovers = || self.takeovers.iter().filter(|takeover| is_of(&takeover.alias));
-        let aliases = || self.aliases.values().filter(|row| is_of(&row.alias));
+        let aliases = || self.rows_of(alias);
         let level = |of: fn(&AliasStats) -> u32| self.level(alias, since_ns, of);
         Some(match measure {
             Measure::Lost | Measure::Doubled | Measure::Acked | Measure::Effects => {
@@ -69,11 +69,9 @@ impl World {
     /// What goes up and down, of one alias or summed over all: as measured after this instant by the members in
     /// service, and as such. A backup that takes over measured nothing of what it finds, until its next heartbeat.
     fn level(&self, alias: Option<&str>, since_ns: u64, of: fn(&AliasStats) -> u32) -> Option<u64> {
-        let rows = self.aliases.values().filter(|row| alias.is_none_or(|alias| alias == row.alias));
-        let levels = rows.map(|row| {
-            let measured = &self.processes.get(&row.in_service()?.process)?.stats;
-            let stats = measured.aliases.iter().find(|stats| stats.alias == row.alias)?;
-            (stats.in_service && measured.at_ns > since_ns).then(|| u64::from(of(stats)))
+        let levels = self.rows_of(alias).map(|row| {
+            let (at_ns, stats) = self.measured_of(row)?;
+            (stats.in_service && at_ns > since_ns).then(|| u64::from(of(stats)))
         });
         levels.sum()
     }
@@ -81,18 +79,25 @@ impl World {
     /// A counter of the service's own, of one alias or summed over all. It is counted from durable state of the alias
     /// and only grows: the highest that any member has told is true, also while a successor has told nothing yet.
     fn counted(&self, alias: Option<&str>, of: fn(&AliasStats) -> u64) -> u64 {
-        let rows = self.aliases.values().filter(|row| alias.is_none_or(|alias| alias == row.alias));
-        rows.map(|row| self.all_stats(Some(&row.alias)).map(of).max().unwrap_or(0)).sum()
+        let highest = |row: &AliasRow| self.all_stats(Some(&row.alias)).map(of).max().unwrap_or(0);
+        self.rows_of(alias).map(highest).sum()
     }
 
     /// What the members in service measured last, of one alias or of all. The stock nodes count from durable state,
     /// so the numbers go on over a takeover.
     pub fn active_stats<'a>(&'a self, alias: Option<&'a str>) -> impl Iterator<Item = &'a AliasStats> {
-        let rows = self.aliases.values().filter(move |row| alias.is_none_or(|alias| alias == row.alias));
-        rows.filter_map(|row| {
-            let process = self.processes.get(&row.in_service()?.process)?;
-            process.stats.aliases.iter().find(|stats| stats.alias == row.alias)
-        })
+        self.rows_of(alias).filter_map(|row| self.measured_of(row)).map(|(_, stats)| stats)
+    }
+
+    /// The row of an alias, or all rows.
+    fn rows_of<'a>(&'a self, alias: Option<&'a str>) -> impl Iterator<Item = &'a AliasRow> {
+        self.aliases.values().filter(move |row| alias.is_none_or(|alias| alias == row.alias))
+    }
+
+    /// What the member in service of an alias measured last, and when.
+    fn measured_of(&self, row: &AliasRow) -> Option<(u64, &AliasStats)> {
+        let measured = &self.processes.get(&row.in_service()?.process)?.stats;
+        Some((measured.at_ns, measured.aliases.iter().find(|stats| stats.alias == row.alias)?))
     }
 
     /// Whether an alias calls others on behalf of calls: it plays that part, or has transactions open.
