@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout};
 use super::script::{Deed, Scene, Step, Watched, What};
 use super::sight::{Bound, Sight, Source, look};
 use super::sources;
-use crate::cluster::Start;
 use crate::run::one_call::{self, CallError, CallReport};
 use crate::run::{RunError, Stage, tour};
 
@@ -86,21 +85,20 @@ impl Player {
     }
 
     async fn step(&mut self, step: &Step) -> Result<Vec<Result<String, String>>, RunError> {
-        let start = |watched: &Watched| match &watched.sight {
-            Sight::Expected(expected) => expected.start(&self.stage.world),
-            Sight::Rows { .. } => Start::default(),
+        let before = |watched: &Watched| match &watched.sight {
+            Sight::Expected(expected) => expected.before(&self.stage.world),
+            Sight::Rows { .. } => None,
         };
-        let mut starts: Vec<Start> = step.see.iter().map(start).collect();
+        let before: Vec<Option<u64>> = step.see.iter().map(before).collect();
         if let Some(deed) = &step.does
             && let Err(refused) = self.perform(deed).await?
         {
             return Ok(vec![Err(format!("`{}` failed: {refused}", deed.text)); step.see.len().max(1)]);
         }
         let acted_ns = palib::clock::monotonic_ns();
-        starts.iter_mut().for_each(|start| start.acted_ns = acted_ns);
         let until = Instant::now() + STEP_WITHIN;
         loop {
-            let (found, bound) = self.look(step, &starts).await?;
+            let (found, bound) = self.look(step, &before, acted_ns).await?;
             let all = found.iter().all(Result::is_ok);
             if all || Instant::now() >= until {
                 self.bound = bound;
@@ -121,18 +119,17 @@ impl Player {
     async fn look(
         &self,
         step: &Step,
-        starts: &[Start],
+        before: &[Option<u64>],
+        acted_ns: u64,
     ) -> Result<(Vec<Result<String, String>>, Bound), RunError> {
         let mut bound = self.bound.clone();
         let mut found = Vec::new();
-        for (watched, start) in step.see.iter().zip(starts) {
+        for (watched, before) in step.see.iter().zip(before) {
             found.push(match &watched.sight {
                 Sight::Expected(expected) => {
-                    let now = format!(
-                        "{} (expected {expected})",
-                        expected.found(&self.stage.world, start.acted_ns)
-                    );
-                    if expected.holds(&self.stage.world, *start) { Ok(now) } else { Err(now) }
+                    let world = &self.stage.world;
+                    let now = format!("{} (expected {expected})", expected.found(world, acted_ns));
+                    if expected.holds(world, *before, acted_ns) { Ok(now) } else { Err(now) }
                 }
                 Sight::Rows { source, of, none, conditions } => {
                     let rows = self.rows(*source, of).await?;

@@ -112,15 +112,6 @@ pub trait Facts {
     fn measure(&self, measure: Measure, alias: Option<&str>, since_ns: u64) -> Option<u64>;
 }
 
-/// What an expectation is held against.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Start {
-    /// The number it is about, when the step began.
-    reading: Option<u64>,
-    /// When the step's action was done, on the machine's monotonic clock.
-    pub acted_ns: u64,
-}
-
 impl Measure {
     const ALL: [(Self, &'static str); 18] = [
         (Self::Lost, "lost"),
@@ -177,10 +168,10 @@ impl Comparison {
 }
 
 impl Expectation {
-    /// Reads what it will be held against; do it when a step begins, before its action.
+    /// The number it is about; read it when a step begins, before its action.
     #[must_use]
-    pub fn start(&self, now: &dyn Facts) -> Start {
-        Start { reading: self.reading(now, 0), acted_ns: 0 }
+    pub fn before(&self, now: &dyn Facts) -> Option<u64> {
+        self.reading(now, 0)
     }
 
     fn reading(&self, now: &dyn Facts, since_ns: u64) -> Option<u64> {
@@ -192,14 +183,15 @@ impl Expectation {
         }
     }
 
-    /// Whether it holds now. What was not measured when the step began can't be seen to grow.
+    /// Whether it holds now, after an action that was done at this instant of the machine's monotonic clock. What was
+    /// not measured before it can't be seen to grow.
     #[must_use]
-    pub fn holds(&self, now: &dyn Facts, start: Start) -> bool {
-        let reading = || self.reading(now, start.acted_ns);
+    pub fn holds(&self, now: &dyn Facts, before: Option<u64>, acted_ns: u64) -> bool {
+        let reading = || self.reading(now, acted_ns);
         match self {
             Self::InService { alias, process } => now.in_service(alias).as_ref() == Some(process),
             Self::Is { comparison, value, .. } => reading().is_some_and(|is| comparison.holds(is, *value)),
-            Self::Grows { .. } => reading().zip(start.reading).is_some_and(|(is, was)| is > was),
+            Self::Grows { .. } => reading().zip(before).is_some_and(|(is, was)| is > was),
         }
     }
 

@@ -35,7 +35,7 @@ use std::time::Duration;
 use palib::control::Policy;
 
 pub use demos::{DEMOS, Demo};
-pub use expect::{Comparison, Expectation, Facts, Measure, Start};
+pub use expect::{Comparison, Expectation, Facts, Measure};
 /// The stock services that a cluster file may name.
 pub use palib_node::KINDS;
 pub use tour::{Action, TourStep};

@@ -284,7 +284,7 @@ impl Facts for Now {
 fn expectations_are_checked_against_what_is_seen() {
     let holds = |text: &str, now: u64| {
         let expectation: Expectation = text.parse().expect(text);
-        expectation.holds(&Now(now), expectation.start(&Now(5)))
+        expectation.holds(&Now(now), expectation.before(&Now(5)), 0)
     };
     assert!(
         holds("in service a = a-1", 0) && !holds("in service a = a-2", 0) && !holds("in service b = a-1", 0)

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::stage::Stage;
 use super::{RunError, inject, one_call};
-use crate::cluster::{Action, ClusterFile, Expectation, Start, TourStep};
+use crate::cluster::{Action, ClusterFile, Expectation, TourStep};
 
 /// How long the expectations of a step may take to come true.
 const STEP_WITHIN: Duration = Duration::from_secs(20);
@@ -59,9 +59,9 @@ pub struct Met {
 }
 
 impl Met {
-    fn of(expected: &Expectation, start: Start, stage: &Stage) -> Self {
-        let held = expected.holds(&stage.world, start);
-        Self { expected: expected.to_string(), found: expected.found(&stage.world, start.acted_ns), held }
+    fn of(expected: &Expectation, before: Option<u64>, acted_ns: u64, stage: &Stage) -> Self {
+        let held = expected.holds(&stage.world, before, acted_ns);
+        Self { expected: expected.to_string(), found: expected.found(&stage.world, acted_ns), held }
     }
 }
 
@@ -114,17 +114,16 @@ async fn steps(
 /// Plays one step: what it does, and then waits for what it expects.
 async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, RunError> {
     let takeovers_before = stage.world.takeovers.len();
-    let mut starts: Vec<Start> = step.expect.iter().map(|expected| expected.start(&stage.world)).collect();
+    let before: Vec<Option<u64>> = step.expect.iter().map(|expected| expected.before(&stage.world)).collect();
     let done = match &step.action {
         Some(action) => Some(perform(stage, action).await?),
         None => None,
     };
     let acted_ns = palib::clock::monotonic_ns();
-    starts.iter_mut().for_each(|start| start.acted_ns = acted_ns);
-    let expected = || step.expect.iter().zip(&starts);
+    let expected = || step.expect.iter().zip(&before);
     let all = |stage: &Stage, always: bool| {
         let wanted = expected().filter(|(expected, _)| expected.must_hold_always() == always);
-        wanted.into_iter().all(|(expected, start)| expected.holds(&stage.world, *start))
+        wanted.into_iter().all(|(expected, before)| expected.holds(&stage.world, *before, acted_ns))
     };
     let watch = async {
         while all(stage, true) && !all(stage, false) {
@@ -135,12 +134,13 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
     // Running out of time is told by the expectations themselves.
     tokio::time::timeout(STEP_WITHIN, watch).await.unwrap_or(Ok(()))?;
     // What came true has come true: it may have changed again when the watch for what must hold always is over.
-    let mut expect: Vec<Met> = expected().map(|(expected, start)| Met::of(expected, *start, stage)).collect();
+    let mut expect: Vec<Met> =
+        expected().map(|(expected, before)| Met::of(expected, *before, acted_ns, stage)).collect();
     if all(stage, true) && step.expect.iter().any(Expectation::must_hold_always) {
         stage.watch_for(LINGER).await?;
-        for (met, (expected, start)) in expect.iter_mut().zip(expected()) {
+        for (met, (expected, before)) in expect.iter_mut().zip(expected()) {
             if expected.must_hold_always() {
-                *met = Met::of(expected, *start, stage);
+                *met = Met::of(expected, *before, acted_ns, stage);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use palib::control::{OperatorRequest, Query};
 
-use crate::cluster::{Action, ClusterFile, Start, TourStep};
+use crate::cluster::{Action, ClusterFile, TourStep};
 use crate::run::inject;
 use crate::world::World;
 
@@ -36,8 +36,10 @@ pub(crate) struct Outcome {
 /// A step under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
-    /// What expectations are held against, read before the action.
-    starts: Vec<Start>,
+    /// The numbers that expectations are about, read before the action.
+    before: Vec<Option<u64>>,
+    /// When the action was done, on the machine's monotonic clock.
+    acted_ns: u64,
     /// Whether each expectation that may never fail has held so far.
     unbroken: Vec<bool>,
     /// When it began, in ticks.
@@ -91,7 +93,8 @@ pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
     };
     let world = app.history.live();
     let mut running = Running {
-        starts: step.expect.iter().map(|expectation| expectation.start(world)).collect(),
+        before: step.expect.iter().map(|expectation| expectation.before(world)).collect(),
+        acted_ns: 0,
         unbroken: vec![true; step.expect.len()],
         began: app.ticks,
         not_before: app.ticks,
@@ -143,7 +146,7 @@ pub(crate) fn answered(app: &mut App, answer: Result<String, String>) {
     let measured_ns = app.history.live().measured_ns();
     let Some(running) = app.tour.as_mut().and_then(|tour| tour.running.as_mut()) else { return };
     running.orders = running.orders.saturating_sub(1);
-    running.starts.iter_mut().for_each(|start| start.acted_ns = measured_ns);
+    running.acted_ns = measured_ns;
     if let Err(wrong) = answer {
         running.wrong = Some(wrong);
     }
@@ -172,8 +175,8 @@ impl Running {
         let holds: Vec<bool> = step
             .expect
             .iter()
-            .zip(&self.starts)
-            .map(|(expectation, start)| expectation.holds(world, *start))
+            .zip(&self.before)
+            .map(|(expectation, before)| expectation.holds(world, *before, self.acted_ns))
             .collect();
         let mut all = true;
         for (place, expectation) in step.expect.iter().enumerate() {
@@ -190,8 +193,7 @@ impl Running {
         if !over {
             return None;
         }
-        let found = step.expect.iter().zip(&self.starts);
-        let found = found.map(|(expectation, start)| expectation.found(world, start.acted_ns)).collect();
+        let found = step.expect.iter().map(|expectation| expectation.found(world, self.acted_ns)).collect();
         Some(Outcome { held: all, found })
     }
 }

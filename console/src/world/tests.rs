@@ -415,7 +415,7 @@ fn what_became_of_transactions_is_counted_by_alias() {
 fn what_a_backup_measured_tells_nothing_of_what_it_has_taken_over() {
     use crate::cluster::{Expectation, Facts as _, Measure};
     let none_open: Expectation = "transactions counter = 0".parse().expect("an expectation");
-    let start = none_open.start(&World::default());
+    let before = none_open.before(&World::default());
     let measured = |stage: &mut Stage, relays: u32, in_service: bool| {
         let (alias, at_ns) = ("counter".to_owned(), 1_000 + stage.events.len() as u64);
         let of_alias = AliasStats { alias, in_service, relays, ..AliasStats::default() };
@@ -428,7 +428,7 @@ fn what_a_backup_measured_tells_nothing_of_what_it_has_taken_over() {
     stage.say("ftm", What::Alias { row: counter_row(2, true) });
     let taken_over = fold(&stage);
     assert_eq!(taken_over.in_service("counter").as_deref(), Some("counter-2"));
-    assert!(!none_open.holds(&taken_over, start), "it has a transaction open, and has not said so yet");
+    assert!(!none_open.holds(&taken_over, before, 0), "it has a transaction open, and has not said so yet");
     assert_eq!(none_open.found(&taken_over, 0), "not measured yet");
     let at_ns = measured(&mut stage, 1, true);
     assert_eq!(fold(&stage).measure(Measure::Transactions, Some("counter"), 0), Some(1));
@@ -438,7 +438,7 @@ fn what_a_backup_measured_tells_nothing_of_what_it_has_taken_over() {
         "older than the action"
     );
     measured(&mut stage, 0, true);
-    assert!(none_open.holds(&fold(&stage), start));
+    assert!(none_open.holds(&fold(&stage), before, 0));
 }
 
 #[test]
@@ -446,12 +446,12 @@ fn a_count_that_goes_on_over_a_takeover_does_not_seem_to_begin_again() {
     use crate::cluster::Expectation;
     let grows: Expectation = "effects counter grows".parse().expect("an expectation");
     let mut stage = Stage::counter_after_kill();
-    let start = grows.start(&fold(&stage));
-    assert!(!grows.holds(&fold(&stage), start), "the successor has told nothing yet");
+    let before = grows.before(&fold(&stage));
+    assert!(!grows.holds(&fold(&stage), before, 0), "the successor has told nothing yet");
     stage.measure("counter-2", "counter", &[("effects", 1)]);
-    assert!(!grows.holds(&fold(&stage), start), "fewer than were counted before");
+    assert!(!grows.holds(&fold(&stage), before, 0), "fewer than were counted before");
     stage.measure("counter-2", "counter", &[("effects", 1000)]);
-    assert!(grows.holds(&fold(&stage), start));
+    assert!(grows.holds(&fold(&stage), before, 0));
 }
 
 /// Both sides are read again, some time later.
