@@ -148,13 +148,14 @@ pub enum AreaWrite {
         id: CallId,
         /// The digest of its request.
         digest: u128,
-        /// What becomes of a failure of the closure. [`OnFailure::Nothing`] leaves out all later writes of the job, too.
+        /// What becomes of a failure of the closure. [`OnFailure::Nothing`] leaves out all later writes of the job, too,
+        /// but marks: these tell of the source alias, and whoever submits the job takes them for stored.
         failure: OnFailure,
         /// The closure. It may be run again if the store has to repeat the transaction.
         run: AtomicClosure,
     },
     /// Run a closure over the service's own state and put a row that says the call is cancelled and was undone. If it
-    /// fails, nothing of it is changed, no row is put, and all later writes of the job are left out.
+    /// fails, nothing of it is changed, no row is put, and all later writes of the job but marks are left out.
     AtomicUndo {
         /// Where the row lies.
         key: SlotKey,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use palib::core::ids::AliasId;
+use palib::core::ids::{AliasId, TransId};
 use palib::core::message::Outcome;
 use palib::core::redundancy::{RedProcess, Row, RowState};
 use palib::core::relay::{Course, Journaled, Served};
@@ -263,6 +263,11 @@ fn a_closure_that_may_not_fail_yet_leaves_nothing_but_what_came_before_it() {
     assert_eq!(told, Some(Outcome::Failed("sold out".into())));
     assert!(!is_completed(&area, 7));
     assert_eq!((area.number("n"), area.number("before"), area.number("behind")), (0, 1, 0));
+    // A mark is about the source, and taken for stored.
+    let mut with_mark = complete_atomically(7, adding_in_vain("n", 5, "sold out"));
+    with_mark.push(crate::support::mark(3, 1, 4));
+    area.write(with_mark);
+    assert_eq!(area.area.load(key_of(3, 1, 7)).unwrap().1.map(|mark| mark.trans), Some(TransId(4)));
     // Jobs of the same commit are others' business.
     area.submit(complete_atomically(7, adding_in_vain("n", 5, "sold out")));
     assert_eq!(area.add("n", 1), Some(Outcome::Reply("1".into())));

@@ -113,6 +113,19 @@ fn a_mark_drops_the_sessions_below_it_and_nothing_of_others() {
 }
 
 #[test]
+fn a_row_below_a_mark_that_is_known_goes_with_that_mark() {
+    let place = Place::new();
+    let area = place.open();
+    area.write(vec![mark(3, 2, 7)]);
+    area.write(vec![put(reply_row(3, 1, 5, "x")), put(blocked_row(3, 1, 6)), mark(3, 2, 7)]);
+    area.write(vec![put(reply_row(3, 1, 8, "x")), mark(3, 2, 9)]);
+    for trans in [5, 6, 8] {
+        assert_eq!(area.area.load(key_of(3, 1, trans)).unwrap().0, None, "nobody asks for it any more");
+    }
+    assert_eq!(area.area.blocked().unwrap(), []);
+}
+
+#[test]
 fn a_blocked_row_whose_call_is_done_is_not_recovered_for_ever() {
     let place = Place::new();
     let area = place.open();

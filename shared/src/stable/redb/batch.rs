@@ -82,19 +82,20 @@ impl<'txn> Batch<'txn> {
         self.unix_ms = unix_ms;
     }
 
-    /// Makes the writes of one job, in their order. A closure without which the rest makes no sense ends it if it
-    /// fails: the failure is the outcome, and what comes behind is left out.
+    /// Makes the writes of one job, in their order. If a closure fails without which the rest makes no sense, its failure
+    /// is the outcome, and of what comes behind only marks are stored.
     pub(super) fn make(&mut self, writes: Vec<AreaWrite>) -> Result<Option<Outcome<Bytes>>, AreaError> {
-        let mut outcome = None;
+        let (mut outcome, mut failed) = (None, false);
         for write in writes {
+            if failed && !matches!(write, AreaWrite::Mark { .. }) {
+                continue;
+            }
             let must_succeed = matches!(
                 write,
                 AreaWrite::Atomic { failure: OnFailure::Nothing, .. } | AreaWrite::AtomicUndo { .. }
             );
             let told = self.write(write)?;
-            if must_succeed && matches!(told, Some(Outcome::Failed(_))) {
-                return Ok(told);
-            }
+            failed |= must_succeed && matches!(told, Some(Outcome::Failed(_)));
             outcome = told.or(outcome);
         }
         Ok(outcome)
@@ -225,19 +226,17 @@ impl<'txn> Batch<'txn> {
         Ok(())
     }
 
-    /// A mark never falls: what lay below it is gone.
+    /// A mark never falls: what lay below it is gone. One that is known may come again, after a row of a session below
+    /// it: of a call that was begun before the mark rose.
     fn put_mark(&mut self, source: AliasId, mark: Mark) -> Result<(), AreaError> {
-        let known = self.memory.marks.get(&source).copied();
-        if known.is_some_and(|known| known >= mark) {
+        let below = Session { source, born: mark.born };
+        let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
+        self.drop_rows(first, Bound::Excluded(SlotKey { session: below, slot: Slot(0) }))?;
+        if self.memory.marks.get(&source).is_some_and(|known| *known >= mark) {
             return Ok(());
         }
         self.memory.marks.insert(source, mark);
         self.risen.insert(source);
-        if known.is_none_or(|known| known.born < mark.born) {
-            let below = Session { source, born: mark.born };
-            let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
-            self.drop_rows(first, Bound::Excluded(SlotKey { session: below, slot: Slot(0) }))?;
-        }
         // Rows of the same session lie in its ring until their slots are used again; the mark refuses requests
         // for them. Only one that is blocked would be shown, and recovered, for ever.
         let session = ring(Session { source, born: mark.born });

@@ -33,21 +33,18 @@ impl Contents {
         self.rows.remove(&key);
     }
 
-    /// A mark never falls. What is below it is done: its sessions, once, when it passes them, as nothing comes there
-    /// any more except in the jobs of these tests; and of its own session what still waits.
+    /// A mark never falls. What is below it is done: its sessions, also what came there after it was first told; and of
+    /// its own session what still waits.
     pub(crate) fn put_mark(&mut self, source: AliasId, mark: Mark) {
-        let known = self.marks.get(&source).copied();
-        if known.is_some_and(|known| known >= mark) {
-            return;
+        let rises = self.marks.get(&source).is_none_or(|known| *known < mark);
+        if rises {
+            self.marks.insert(source, mark);
         }
-        self.marks.insert(source, mark);
-        let passes_sessions = known.is_none_or(|known| known.born < mark.born);
         self.rows.retain(|key, row| {
             let Session { source: of, born } = key.session;
             let is_waiting = matches!(row.state, RowState::Blocked { .. } | RowState::Relaying { .. });
-            let is_passed = passes_sessions && born < mark.born;
-            let is_done = born == mark.born && is_waiting && row.id.trans < mark.trans;
-            of != source || !(is_passed || is_done)
+            let is_done = rises && born == mark.born && is_waiting && row.id.trans < mark.trans;
+            of != source || !(born < mark.born || is_done)
         });
     }
 

@@ -97,7 +97,7 @@ impl Op {
         }
     }
 
-    /// Makes the write in the reference. False if what comes behind it in its job is left out.
+    /// Makes the write in the reference. False if what comes behind it in its job is left out, but marks.
     fn apply(&self, contents: &mut Contents) -> bool {
         match self.clone() {
             Self::Row(key, row) => contents.put_row(key, row),
@@ -127,8 +127,12 @@ impl Op {
 
 /// Makes a whole job in the reference.
 pub(crate) fn apply_job(job: &[Op], contents: &mut Contents) {
-    // All of it up to a closure that failed and without which the rest makes no sense.
-    let _ = job.iter().all(|op| op.apply(contents));
+    let mut goes_on = true;
+    for op in job {
+        if goes_on || matches!(op, Op::Mark(..)) {
+            goes_on &= op.apply(contents);
+        }
+    }
 }
 
 /// A job of one to four writes.
