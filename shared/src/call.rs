@@ -92,7 +92,8 @@ impl Call {
     /// so it must depend on nothing but the area and what it captured.
     ///
     /// # Errors
-    /// The closure's own error, registered as the outcome; or the process is fenced.
+    /// The closure's own error, registered as the outcome; also that the reply is over the limit of a body. Or
+    /// [`Error::CallOver`], with nothing changed.
     pub async fn commit<F>(&self, mut run: F) -> Result<Reply>
     where
         F: FnMut(&mut AreaTxn<'_>) -> Result<Reply> + Send + 'static,
@@ -100,7 +101,7 @@ impl Call {
         let run: AtomicClosure = Box::new(move |store| outcome_of(run(&mut AreaTxn::new(store))));
         match self.root.home.atomic(self.root.run, run).await {
             Ok(Some(outcome)) => result_of(outcome).map_err(Error::Failed),
-            Ok(None) | Err(_) => Err(Error::Ended),
+            Ok(None) | Err(_) => Err(self.over()),
         }
     }
 
@@ -108,20 +109,26 @@ impl Call {
     /// never executed again by itself (patent, Fig 13).
     ///
     /// # Errors
-    /// If the process is fenced.
+    /// [`Error::CallOver`], if it has an outcome or a handler registered already, or is being undone.
     #[doc(alias = "PA_blockRequest")]
     pub async fn block_request(&self) -> Result<()> {
-        self.root.home.block(self.root.run).await.map(|_| ()).map_err(|_| Error::Ended)
+        self.root.home.block(self.root.run).await.map(|_| ()).map_err(|_| self.over())
     }
 
     /// Registers what is done when the request comes again; it is durable before this returns. With
     /// [`RedProcess::AutoReply`] that reply has been sent then, too.
     ///
     /// # Errors
-    /// If the process is fenced.
+    /// [`Error::BodyTooLarge`], and nothing is registered. [`Error::CallOver`], if it has its outcome already, is being
+    /// undone, or waits for calls on.
     #[doc(alias = "PA_setRedProcess")]
     pub async fn set_red_process(&self, red: RedProcess) -> Result<()> {
-        self.root.home.set_red_process(self.root.run, red.into()).await.map(|_| ()).map_err(|_| Error::Ended)
+        let red = CoreRedProcess::try_from(red)?;
+        self.root.home.set_red_process(self.root.run, red).await.map(|_| ()).map_err(|_| self.over())
+    }
+
+    fn over(&self) -> Error {
+        Error::CallOver(self.id_text())
     }
 
     /// Calls on, on behalf of this call (patent, Figs 14 to 18), and waits for the answer. The call is in the journal,
@@ -134,7 +141,8 @@ impl Call {
     /// several calls each need a [`Self::branch`].
     ///
     /// If the handler returns an error, everything that was called is cancelled, the last call first, before the error is
-    /// registered. If it returns a reply, calls that it did not wait for are cancelled.
+    /// registered. If it returns a reply, calls that are unanswered then are cancelled. What was answered by then stands,
+    /// also if the handler did not look at the answer: of two calls in a `select!` both may have their effect.
     ///
     /// An alias has at most [`WINDOW`](crate::limits::WINDOW) calls open at once. While all places are taken this waits
     /// for up to 10 s for one.

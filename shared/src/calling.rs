@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, IdForm, Incarnation, Nanos, PortId, TransId};
 use palib_core::message::{Message, Outcome, Refusal, Request};
-use palib_core::resend::{CallState, Caller, Effect, Input, Pending, Rejection, Route, Settings, Write};
+use palib_core::resend::{
+    CallState, CallView, Caller, Effect, Input, Pending, Rejection, Route, Settings, Write,
+};
 use parking_lot::Mutex;
 use relayed::Relayed;
 use tokio::sync::{Notify, oneshot};
@@ -171,7 +173,7 @@ impl CallSide {
     ) -> Result<Started> {
         let body = within_limit(body)?;
         let invoked = clock::now();
-        let deadline = deadline.map(|after| Nanos(invoked.0 + after.as_nanos() as u64));
+        let deadline = deadline.map(|after| later(invoked, after));
         let mut state = self.state.lock();
         self.learn_target(&mut state, target);
         state.token += 1;
@@ -193,12 +195,15 @@ impl CallSide {
     /// Waits for a call that is pending already.
     pub(crate) fn again(&self, id: CallId, deadline: Option<Duration>) -> Result<Started> {
         let now = clock::now();
-        let deadline = deadline.map(|after| Nanos(now.0 + after.as_nanos() as u64));
+        let deadline = deadline.map(|after| later(now, after));
         let mut state = self.state.lock();
-        let found = state.core.call_view(id).filter(|view| !view.journaled).map(|view| view.call.invoked);
+        let found = state.core.call_view(id).filter(is_pending).map(|view| view.call.invoked);
         let Some(invoked) = found else {
             return Err(Error::UnknownCall(self.shared.directory.id_text(id)));
         };
+        if state.waits.get(&id).is_some_and(|waits| !waits.is_closed()) {
+            return Err(Error::Awaited(self.shared.directory.id_text(id)));
+        }
         let (tell, arrival) = oneshot::channel();
         state.waits.insert(id, tell);
         self.feed_at(&mut state, now, Input::Await { id, deadline });
@@ -208,7 +213,7 @@ impl CallSide {
     /// The calls that are pending: made, and not consumed. Those of relays are not among them.
     pub(crate) fn pending(&self) -> Vec<Pending<Bytes>> {
         let state = self.state.lock();
-        let own = state.core.calls().filter(|view| !view.journaled);
+        let own = state.core.calls().filter(is_pending);
         own.map(|view| view.call.clone()).collect()
     }
 
@@ -459,4 +464,14 @@ impl CallSide {
             }
         });
     }
+}
+
+/// Whether a user may wait for a call: it is not a relay's, and not consumed.
+fn is_pending(view: &CallView<'_, Bytes>) -> bool {
+    !view.journaled && view.state != CallState::Dropping
+}
+
+/// So long after an instant, or never.
+fn later(now: Nanos, after: Duration) -> Nanos {
+    Nanos(now.0.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)))
 }

@@ -116,7 +116,8 @@ impl Client {
     /// Asks again for a pending call by its id, with a limit of time if given.
     ///
     /// # Errors
-    /// [`Error::UnknownCall`] if no such call is pending, [`Error::DeadlinePassed`], or as [`Self::call`].
+    /// [`Error::UnknownCall`] if no such call is pending, [`Error::Awaited`] if somebody waits for it already,
+    /// [`Error::DeadlinePassed`], or as [`Self::call`].
     pub async fn outcome(&self, id: CallId, deadline: Option<Duration>) -> Result<Done> {
         let started = self.side.again(id, deadline)?;
         self.wait(started).await

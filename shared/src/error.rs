@@ -61,6 +61,15 @@ pub enum Error {
     /// No such call is pending here.
     #[error("no call {0} is pending here: it was consumed, or never made")]
     UnknownCall(String),
+    /// The outcome of a call goes to one who waits for it.
+    #[error("call {0} is waited for in this process already, and its outcome goes there")]
+    Awaited(String),
+    /// Nothing more can be registered for a call that is executed here.
+    #[error(
+        "call {0} takes nothing more from its handler: it has something registered already, is being undone, waits for \
+         calls on, or is just registering something else"
+    )]
+    CallOver(String),
     /// The body is not UTF-8 text.
     #[error("the body is not UTF-8 text")]
     NotText,
@@ -72,7 +81,7 @@ pub enum Error {
         /// What was wrong.
         reason: String,
     },
-    /// The process was told to end.
+    /// The process was told to end, or is no longer in service.
     #[error("this process was told to end")]
     Ended,
 }

@@ -12,6 +12,9 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const WINDOW: u32 = palib_core::redundancy::WINDOW;
 /// How long a handler that calls on waits for a free place in the window of its alias before it gets an error.
 pub const RELAY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a service's `recover` may take; then its call is held in doubt. Shorter than a promotion may take, so that a
+/// `recover` that hangs does not keep everybody out of service.
+pub const RECOVER_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Requests that one server process has in hand (executing, held or waiting for a commit) before it answers `Busy`.
 pub const REQUESTS_IN_HAND_MAX: usize = 16 * 1024;
 /// Bodies with more bytes than this are large: requests that have one are bounded by the next limit, too.

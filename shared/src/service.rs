@@ -7,6 +7,8 @@ use palib_core::message::Outcome;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::server::Recovery as CoreRecovery;
 
+use crate::branch::within_limit;
+use crate::limits::BODY_BYTES_MAX;
 use crate::{Area, AreaTxn, Call, Error, Reply, Result, Substitute, Unanswered, Undo};
 
 /// What is done when a request with a registered id comes again (patent, Fig 13: PA_setRedProcess).
@@ -48,11 +50,18 @@ pub struct InDoubt {
 
 /// A service behind a port alias. An `async fn(Call) -> Result<Reply>` is one.
 pub trait Service: Send + Sync + 'static {
-    /// Executes a request. It is never called twice for one id, unless the first execution ended before its
-    /// roll-forward point.
+    /// Executes a request. It is called again for one id only if the execution before ended without an outcome: it died
+    /// before its roll-forward point, or [`Self::recover`] or an operator says that it was not executed; and if the call
+    /// is a relay's, because its backup goes on with what was called, or everything that was called is undone.
+    ///
+    /// # Errors
+    /// An error is the outcome, too, and is registered like a reply. So is a panic before the roll-forward point, and a
+    /// reply of more than [`BODY_BYTES_MAX`] bytes, which could not be sent.
     fn handle(&self, call: Call) -> impl Future<Output = Result<Reply>> + Send;
 
-    /// Decides about a call that was blocked ([`Call::block_request`]) when its executor died.
+    /// Decides about a call that was blocked ([`Call::block_request`]) when its executor died. If it takes longer than
+    /// [`RECOVER_WAIT_MAX`](crate::limits::RECOVER_WAIT_MAX), or panics, nothing is known: while it is waited for nobody
+    /// is in service.
     fn recover(&self, call: InDoubt, area: Area) -> impl Future<Output = Recovery> + Send {
         let _ = (call, area);
         async { Recovery::Unknown }
@@ -65,11 +74,12 @@ pub trait Service: Send + Sync + 'static {
     }
 
     /// Undoes a call that was executed, because its caller cancelled it (patent, claim 28). Called again if this process
-    /// dies meanwhile, so use [`Undo::commit`], or make it idempotent. What was called on behalf of the call is undone
-    /// already. By default that was all there is to undo, if anything was called.
+    /// dies meanwhile or if it failed, so use [`Undo::commit`], or make it idempotent. What was called on behalf of the
+    /// call is undone already. By default that was all there is to undo, if anything was called.
     ///
     /// # Errors
-    /// If the call can't be undone: its outcome stands, and the caller's transaction waits for an operator.
+    /// If the call can't be undone: the caller's transaction waits for an operator. The call stays half undone until its
+    /// undoing is tried again; a request for it is refused.
     fn undo(&self, undo: Undo) -> impl Future<Output = Result<()>> + Send {
         let undone =
             if undo.relayed() { Ok(()) } else { Err(Error::failed("this service can't undo a call")) };
@@ -131,12 +141,19 @@ where
     }
 }
 
-/// The outcome that is registered for what a service returned.
+/// The outcome that is registered for what a service returned. A reply that is too long to be sent is a failure: its
+/// caller would wait for it for ever.
 pub(crate) fn outcome_of(result: Result<Reply>) -> Outcome<Bytes> {
-    match result {
-        Ok(reply) => Outcome::Reply(reply.into_bytes()),
-        Err(error) => Outcome::Failed(Bytes::from(error.to_string())),
+    match result.and_then(|reply| within_limit(reply.into_bytes())) {
+        Ok(body) => Outcome::Reply(body),
+        Err(error) => Outcome::Failed(failure_text(error.to_string())),
     }
+}
+
+/// The words of a failure as they are registered and sent. What is over the limit of a body is cut off.
+pub(crate) fn failure_text(mut text: String) -> Bytes {
+    text.truncate(text.floor_char_boundary(BODY_BYTES_MAX));
+    Bytes::from(text)
 }
 
 /// What a user gets for an outcome.
@@ -147,12 +164,16 @@ pub(crate) fn result_of(outcome: Outcome<Bytes>) -> Result<Reply, String> {
     }
 }
 
-impl From<RedProcess> for CoreRedProcess<Bytes> {
-    fn from(red: RedProcess) -> Self {
-        match red {
-            RedProcess::AutoReply(reply) => Self::AutoReply(Outcome::Reply(reply.into_bytes())),
-            RedProcess::Handler { index, arg } => Self::Handler { index, arg },
-        }
+impl TryFrom<RedProcess> for CoreRedProcess<Bytes> {
+    type Error = Error;
+
+    fn try_from(red: RedProcess) -> Result<Self> {
+        Ok(match red {
+            RedProcess::AutoReply(reply) => {
+                Self::AutoReply(Outcome::Reply(within_limit(reply.into_bytes())?))
+            }
+            RedProcess::Handler { index, arg } => Self::Handler { index, arg: within_limit(arg)? },
+        })
     }
 }
 
@@ -170,8 +191,7 @@ impl From<CoreRedProcess<Bytes>> for RedProcess {
 impl From<Recovery> for CoreRecovery<Bytes> {
     fn from(recovery: Recovery) -> Self {
         match recovery {
-            Recovery::Completed(Ok(reply)) => Self::Completed(Outcome::Reply(reply.into_bytes())),
-            Recovery::Completed(Err(text)) => Self::Completed(Outcome::Failed(Bytes::from(text))),
+            Recovery::Completed(result) => Self::Completed(outcome_of(result.map_err(Error::Failed))),
             Recovery::NotExecuted => Self::NotExecuted,
             Recovery::Unknown => Self::Unknown,
         }

@@ -267,6 +267,8 @@ impl<S: Service> ServeSide<S> {
                     let _ = wait.send(None);
                 }
             }
+            // The handler gets an error: its sender is gone.
+            Effect::Over { id } => drop(state.waits.remove(&id)),
             Effect::Answer { asker, id, outcome, redundant } => {
                 self.answer(state, asker, id, outcome, redundant)
             }

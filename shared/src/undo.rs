@@ -87,7 +87,7 @@ impl Undo {
     /// nothing but the area and what it captured.
     ///
     /// # Errors
-    /// The closure's own error: nothing was changed, and the call is not undone. Or the process is fenced.
+    /// The closure's own error: nothing was changed, and the call is not undone. Or [`Error::CallOver`].
     pub async fn commit<F>(&self, run: F) -> Result<()>
     where
         F: FnMut(&mut AreaTxn<'_>) -> Result<()> + Send + 'static,
@@ -95,7 +95,7 @@ impl Undo {
         match self.home.undo_atomic(self.id, rider(run)).await {
             Ok(Some(outcome)) => result_of(outcome).map(|_| ()).map_err(Error::Failed),
             Ok(None) => Ok(()),
-            Err(_) => Err(Error::Ended),
+            Err(_) => Err(Error::CallOver(self.id_text())),
         }
     }
 }

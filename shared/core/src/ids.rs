@@ -33,7 +33,7 @@ number! {
     ProcessId(u32)
 }
 number! {
-    /// The fencing epoch of an alias's active member: it rises by one at each takeover and never goes back
+    /// The fencing epoch of an alias's active member: it rises at each takeover and never goes back
     /// (patent, claim 8). Zero means: nobody has been in service yet.
     #[doc(alias = "epoch")]
     #[doc(alias = "fencing token")]

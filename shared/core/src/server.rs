@@ -315,7 +315,8 @@ pub enum Write<B> {
         /// Which call.
         served: Served,
     },
-    /// Remember the mark of a source alias, and drop the sessions and rows that lie below it.
+    /// Remember the mark of a source alias, unless a higher one is known, and drop the sessions below it, and of its own
+    /// session the blocked rows below it. All other rows there lie in a ring until their slots are used again.
     PutMark {
         /// Whose mark.
         source: AliasId,
@@ -376,6 +377,12 @@ pub enum Effect<B> {
     /// Let the handler of this call go on: its roll-forward point is stable, or what it registered with
     /// `set_red_process`.
     Resume {
+        /// Which call.
+        id: CallId,
+    },
+    /// Nothing follows from what the handler of this call has just asked for (its roll-forward point, a registration,
+    /// atomic mode): the call has something registered already, is being undone, or waits for calls on.
+    Over {
         /// Which call.
         id: CallId,
     },
@@ -523,7 +530,8 @@ pub enum Then {
 pub enum OnFailure {
     /// It is registered as the outcome.
     Register,
-    /// Nothing is written: calls were made on behalf of this one, and must be undone before it may fail.
+    /// Nothing is written, but a mark in the same commit is: calls were made on behalf of this one, and must be undone
+    /// before it may fail.
     Nothing,
 }
 

@@ -342,6 +342,29 @@ fn a_handler_may_be_followed_by_the_reply_itself() {
 }
 
 #[test]
+fn a_handler_that_asks_for_what_can_no_longer_be_is_told_so() {
+    let mut bench = Bench::new();
+    let over = [Effect::Over { id: id(1, 1) }];
+    let asks = [
+        Input::BlockRequest { id: id(1, 1) },
+        Input::Atomic { id: id(1, 1) },
+        Input::SetRedProcess { id: id(1, 1), red: RedProcess::AutoReply(reply(8)) },
+    ];
+    let [block, atomic, reply_again] = asks.clone();
+    bench.ask(FIRST, request(1, 1));
+    bench.feed(Input::SetRedProcess { id: id(1, 1), red: RedProcess::Handler { index: 2, arg: 9 } });
+    bench.feed(Input::Stable { id: id(1, 1), outcome: None });
+    assert_eq!(bench.feed(block), over, "a handler for redundant requests is registered");
+    assert_eq!(bench.feed(atomic), over);
+    bench.feed(Input::SetRedProcess { id: id(1, 1), red: RedProcess::AutoReply(reply(7)) });
+    assert_eq!(bench.feed(reply_again), over, "its reply is on its way");
+    bench.feed(Input::Stable { id: id(1, 1), outcome: Some(reply(7)) });
+    for ask in asks {
+        assert_eq!(bench.feed(ask), over, "it has its outcome");
+    }
+}
+
+#[test]
 fn a_panic_before_the_roll_forward_point_is_the_outcome() {
     let mut bench = Bench::new();
     bench.ask(FIRST, request(1, 1));

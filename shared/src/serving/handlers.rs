@@ -1,6 +1,9 @@
 //! What a server side and the handlers of its service have to do with each other.
 
+use std::collections::hash_map::Entry;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,9 +19,10 @@ use crate::branch::{Branch, Run};
 use crate::call::{Call, CallHome, Waited};
 use crate::control::What;
 use crate::defect::Point;
-use crate::service::{InDoubt, Service, outcome_of};
+use crate::limits::RECOVER_WAIT_MAX;
+use crate::service::{InDoubt, Service, failure_text, outcome_of};
 use crate::stable::AtomicClosure;
-use crate::{Area, Policy, Result};
+use crate::{Area, Policy, Recovery, Result};
 
 impl<S: Service> ServeSide<S> {
     /// The handler has returned. If its outcome is registered already, what it did was passed with that.
@@ -35,15 +39,12 @@ impl<S: Service> ServeSide<S> {
             alias: self.alias_name.clone(),
             process_type: format!("HANDLER {index}"),
         });
-        let (me, run) = (self.me(), state.runs.begin(id));
+        let (me, run) = (self.me(), state.runs.begin(id, false));
         self.runtime.spawn(async move {
             let call = Call { root: Branch::root(me.clone(), run), body: request };
             me.pass(Point::BeforeHandler);
-            let ended = AssertUnwindSafe(me.service.redundant(index, arg, call)).catch_unwind().await;
-            let outcome = match ended {
-                Ok(result) => outcome_of(result),
-                Err(panic) => Outcome::Failed(panic_text(panic.as_ref())),
-            };
+            let ended = caught(|| me.service.redundant(index, arg, call)).await;
+            let outcome = ended.map_or_else(Outcome::Failed, outcome_of);
             me.pass(Point::AfterHandler);
             let mut state = me.state.lock();
             state.runs.end(run);
@@ -57,12 +58,15 @@ impl<S: Service> ServeSide<S> {
             let id_text = me.shared.directory.id_text(id);
             let call = InDoubt { id_text: id_text.clone(), body: request };
             me.pass(Point::BeforeAsk);
-            let recovery = AssertUnwindSafe(me.service.recover(call, me.area.clone())).catch_unwind().await;
-            let recovery = recovery.unwrap_or(crate::Recovery::Unknown);
+            let recovery = decided(RECOVER_WAIT_MAX, || me.service.recover(call, me.area.clone())).await;
+            let recovery = recovery.unwrap_or_else(|why| {
+                tracing::error!(alias = %me.alias_name, call = %id_text, %why, "recover told nothing");
+                Recovery::Unknown
+            });
             let how = match &recovery {
-                crate::Recovery::Completed(_) => Some("recovered: it was executed"),
-                crate::Recovery::NotExecuted => Some("recovered: it was not executed and runs now"),
-                crate::Recovery::Unknown => None,
+                Recovery::Completed(_) => Some("recovered: it was executed"),
+                Recovery::NotExecuted => Some("recovered: it was not executed and runs now"),
+                Recovery::Unknown => None,
             };
             if let Some(how) = how {
                 let alias = me.alias_name.clone();
@@ -73,13 +77,16 @@ impl<S: Service> ServeSide<S> {
         });
     }
 
-    /// What waits for the commit that follows. None if this run does not count any more.
+    /// What waits for the commit that follows. None if this run does not count any more, or waits for one already: it
+    /// could not be told which of them is durable.
     fn wait_for(&self, state: &mut State, run: Run) -> Option<oneshot::Receiver<Waited>> {
+        if !state.runs.counts(run) {
+            return None;
+        }
+        let Entry::Vacant(place) = state.waits.entry(run.id) else { return None };
         let (tell, told) = oneshot::channel();
-        state.runs.counts(run).then(|| {
-            state.waits.insert(run.id, tell);
-            told
-        })
+        place.insert(tell);
+        Some(told)
     }
 
     /// A closure that passes a defect point as it has run, if any is armed now: most never carry that along.
@@ -130,10 +137,8 @@ impl<S: Service> CallHome for ServeSide<S> {
         let Some(told) = self.wait_for(&mut state, run) else { return over() };
         state.closure = Some(self.pointed(closure, Point::AfterExecute));
         self.feed_soon(&mut state, Input::Atomic { id });
-        if state.closure.take().is_some() {
-            // The machine asked for no commit: the call has an outcome already. The handler gets an error.
-            state.waits.remove(&id);
-        }
+        // Left over if the machine asked for no commit; then the handler gets an error.
+        state.closure = None;
         told
     }
 
@@ -160,9 +165,38 @@ impl<S: Service> CallHome for ServeSide<S> {
     }
 }
 
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
+/// Runs what a service does, or gives the words of its panic; also of one before there is a future to be polled: a
+/// service need not be an `async fn`.
+pub(super) async fn caught<F: Future>(begin: impl FnOnce() -> F) -> Result<F::Output, Bytes> {
+    let all = async move { begin().await };
+    AssertUnwindSafe(all).catch_unwind().await.map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// What a service decided within a span, or why it did not, in words.
+async fn decided<F: Future>(within: Duration, begin: impl FnOnce() -> F) -> Result<F::Output, String> {
+    match tokio::time::timeout(within, caught(begin)).await {
+        Ok(ended) => ended.map_err(|panic| String::from_utf8_lossy(&panic).into_owned()),
+        Err(_) => Err(format!("it took longer than {within:?}")),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text =
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
-    Bytes::from(format!("the service panicked: {text}"))
+    failure_text(format!("the service panicked: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_decision_that_never_comes_is_waited_for_only_so_long() {
+        let never = std::future::pending::<Recovery>;
+        let why = decided(Duration::from_millis(1), never).await.expect_err("it hangs");
+        assert!(why.contains("longer than 1ms"), "{why}");
+        let unknown = decided(RECOVER_WAIT_MAX, || async { Recovery::Unknown }).await;
+        assert!(matches!(unknown, Ok(Recovery::Unknown)));
+    }
 }

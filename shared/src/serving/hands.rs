@@ -5,19 +5,17 @@
 //! sixth of the time that a server has for a call.
 
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use palib_core::ids::CallId;
 use palib_core::message::Outcome;
 use palib_core::server::Input;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::handlers::panic_text;
+use super::handlers::caught;
 use super::{ServeSide, State};
 use crate::branch::{Branch, Run};
 use crate::call::Call;
@@ -52,7 +50,12 @@ impl<S: Service> ServeSide<S> {
     /// so none ever waits for a hand that is at work.
     pub(super) fn execute(&self, state: &mut State, id: CallId, body: Bytes) {
         self.shared.trace_executing(id, &self.alias_name);
-        let run = state.runs.begin(id);
+        let relays = state.core.transaction(id).is_some();
+        let run = state.runs.begin(id, relays);
+        if relays {
+            // What a former run waits for does not come any more.
+            state.waits.remove(&id);
+        }
         state.hands.errands.push_back((run, body));
         if state.hands.free > 0 {
             state.hands.free -= 1;
@@ -109,7 +112,7 @@ async fn hand<S: Service>(side: Weak<ServeSide<S>>, errand: Arc<Notify>) {
         let Next::Execute(side, run, body) = next else { return };
         side.pass(Point::BeforeExecute);
         let call = Call { root: Branch::root(side.clone(), run), body };
-        let result = AssertUnwindSafe(side.service.handle(call)).catch_unwind().await;
-        ended = Some((run, result.map(outcome_of).map_err(|panic| panic_text(panic.as_ref()))));
+        let result = caught(|| side.service.handle(call)).await;
+        ended = Some((run, result.map(outcome_of)));
     }
 }

@@ -1,13 +1,16 @@
 //! What operators see of a server side, and decide about its calls.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use bytes::Bytes;
 use palib_core::ids::CallId;
 use palib_core::message::Outcome;
 use palib_core::server::{CallState, CallView, Input, Resolution};
 
 use super::ServeSide;
+use crate::branch::within_limit;
 use crate::control::{AliasStats, InDoubtDecision, TableRow, What};
-use crate::service::Service;
+use crate::service::{Service, failure_text};
 use crate::{Error, Result};
 
 impl<S: Service> ServeSide<S> {
@@ -19,8 +22,10 @@ impl<S: Service> ServeSide<S> {
         let how = how_decided(found, &decision)
             .map_err(|why| Error::UnknownCall(format!("{text} ({why} at {})", self.alias_name)))?;
         let resolution = match decision {
-            InDoubtDecision::Reply(text) => Resolution::Outcome(Outcome::Reply(Bytes::from(text))),
-            InDoubtDecision::Fail(text) => Resolution::Outcome(Outcome::Failed(Bytes::from(text))),
+            InDoubtDecision::Reply(text) => {
+                Resolution::Outcome(Outcome::Reply(within_limit(Bytes::from(text))?))
+            }
+            InDoubtDecision::Fail(text) => Resolution::Outcome(Outcome::Failed(failure_text(text))),
             InDoubtDecision::RollBack => Resolution::RollBack,
             InDoubtDecision::Rerun => Resolution::Rerun,
         };
@@ -69,7 +74,9 @@ impl<S: Service> ServeSide<S> {
         stats.relays_retained = state.core.retained_len() as u32;
         stats.held = state.core.held_len() as u32;
         drop(state);
-        for (name, value) in self.service.counters() {
+        // A panic would end the heartbeats, and the process would be taken for one that hangs.
+        let counters = catch_unwind(AssertUnwindSafe(|| self.service.counters())).unwrap_or_default();
+        for (name, value) in counters {
             stats.counters.insert(name.to_owned(), value);
         }
     }

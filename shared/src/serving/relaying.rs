@@ -1,10 +1,8 @@
 //! What a server side and the handlers of a relay have to do with each other: calls on, and what they are given.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use palib_core::ids::{AliasId, CallId};
 use palib_core::message::Message;
 use palib_core::relay::{Given, News, Position, Substitute as CoreSubstitute};
@@ -12,7 +10,7 @@ use palib_core::server::{Effect, Input};
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::handlers::over;
+use super::handlers::{caught, over};
 use super::undo::Executed;
 use super::{ServeSide, State};
 use crate::branch::{Run, within_limit};
@@ -108,7 +106,7 @@ impl<S: Service> ServeSide<S> {
                 target: me.shared.directory.name(target),
                 body,
             };
-            let asked = AssertUnwindSafe(me.service.substitute(call)).catch_unwind().await;
+            let asked = caught(|| me.service.substitute(call)).await;
             let by = asked.unwrap_or(None).and_then(|by| me.designated(by));
             me.pass(Point::AfterDesignation);
             me.feed(&mut me.state.lock(), Input::Substituted { id, position, by });

@@ -14,7 +14,7 @@ use crate::branch::Run;
 #[derive(Default)]
 pub(super) struct Runs {
     last: u64,
-    /// Calls that have called on: the others have one run only, and cost nothing here.
+    /// Calls that have called on, or are run again over a journal: the others have one run only, and cost nothing here.
     relays: HashMap<CallId, Ongoing>,
 }
 
@@ -26,9 +26,13 @@ struct Ongoing {
 }
 
 impl Runs {
-    /// A call is given to the service. What former runs of it say is not heard from now on.
-    pub(super) fn begin(&mut self, id: CallId) -> Run {
+    /// A call is given to the service, with a transaction that is open if it has one. What former runs of it say is not
+    /// heard from now on.
+    pub(super) fn begin(&mut self, id: CallId, transaction: bool) -> Run {
         self.last += 1;
+        if transaction {
+            self.relays.entry(id).or_insert(Ongoing { current: self.last, alive: 0 });
+        }
         if let Some(ongoing) = self.relays.get_mut(&id) {
             ongoing.current = self.last;
             ongoing.alive += 1;
@@ -72,13 +76,25 @@ mod tests {
     #[test]
     fn a_run_that_was_overtaken_is_not_heard_any_more() {
         let mut runs = Runs::default();
-        let first = runs.begin(ID);
+        let first = runs.begin(ID, false);
         assert!(runs.relays(first) && runs.counts(first));
-        let second = runs.begin(ID);
+        let second = runs.begin(ID, true);
         assert!(!runs.relays(first) && !runs.counts(first));
         assert!(runs.counts(second));
         assert!(runs.end(second), "the run that counts may end before the one that does not");
         assert!(!runs.end(first));
+        assert!(runs.relays.is_empty());
+    }
+
+    #[test]
+    fn a_run_over_a_journal_is_overtaken_also_before_it_has_called_on() {
+        let mut runs = Runs::default();
+        let adopted = runs.begin(ID, true);
+        // It was rolled back, and the call performed from the beginning.
+        let again = runs.begin(ID, false);
+        assert!(!runs.counts(adopted) && runs.counts(again));
+        assert!(!runs.relays(adopted), "its first call on comes too late");
+        assert!(!runs.end(adopted) && runs.end(again));
         assert!(runs.relays.is_empty());
     }
 }

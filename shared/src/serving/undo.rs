@@ -1,20 +1,17 @@
 //! Undoing: cancellations that are served, and the service's `undo`.
 
-use std::panic::AssertUnwindSafe;
-
 use bytes::Bytes;
-use futures_util::FutureExt;
 use palib_core::ids::CallId;
 use palib_core::redundancy::RedProcess as CoreRedProcess;
 use palib_core::server::Input;
 use tokio::sync::oneshot;
 
-use super::handlers::panic_text;
+use super::handlers::caught;
 use super::{ServeSide, State};
 use crate::Area;
 use crate::call::{CallHome, Waited};
 use crate::defect::Point;
-use crate::service::Service;
+use crate::service::{Service, failure_text};
 use crate::stable::AtomicClosure;
 use crate::undo::{Undo, UndoHome};
 
@@ -34,11 +31,8 @@ impl<S: Service> ServeSide<S> {
             let home = me.clone();
             let undo = Undo { home, id, body: request, registered: red.into(), relayed, interrupted };
             me.pass(Point::BeforeUndo);
-            let ended = AssertUnwindSafe(me.service.undo(undo)).catch_unwind().await;
-            let result = match ended {
-                Ok(result) => result.map_err(|error| Bytes::from(error.to_string())),
-                Err(panic) => Err(panic_text(panic.as_ref())),
-            };
+            let ended = caught(|| me.service.undo(undo)).await;
+            let result = ended.and_then(|result| result.map_err(|error| failure_text(error.to_string())));
             me.pass(Point::AfterUndo);
             me.feed(&mut me.state.lock(), Input::Undone { id, result });
         });

@@ -3,10 +3,15 @@
 mod relays;
 mod support;
 
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use palib::control::{ToFtm, What};
 use palib::{Area, Call, Error, InDoubt, Recovery, RedProcess, Reply, Service};
 use support::Ftm;
+use tokio::sync::Notify;
 
 const COUNTER: (&str, u32, u32) = ("counter", 1, 11);
 const CALLER: (&str, u32, u32) = ("caller", 2, 21);
@@ -87,6 +92,110 @@ async fn a_panic_of_the_service_is_answered_as_a_failure_and_the_process_goes_on
     assert!(bad.result().expect_err("a failure").contains("panicked"));
     let good = client.call("counter", "good").await.expect("an outcome");
     assert_eq!(good.result().expect("a reply").text().expect("text"), "fine");
+}
+
+/// Not an `async fn`: it may panic before there is a future.
+struct Eager;
+
+impl Service for Eager {
+    fn handle(&self, call: Call) -> impl Future<Output = palib::Result<Reply>> + Send {
+        let number: u32 = call.text().expect("text").parse().expect("a number");
+        async move { Ok(Reply::from((number + 1).to_string())) }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_before_the_service_gives_a_future_is_a_failure_like_any_other() {
+    let (_ftm, _server, client) = pair(Eager).await;
+    let bad = client.call("counter", "seven").await.expect("an outcome");
+    assert!(bad.result().expect_err("a failure").contains("panicked"));
+    let good = client.call("counter", "7").await.expect("an outcome");
+    assert_eq!(good.result().expect("a reply").text().expect("text"), "8");
+}
+
+#[tokio::test]
+async fn a_reply_over_the_limit_is_a_failure_that_changes_nothing() {
+    fn too_long() -> Reply {
+        Reply::from(vec![b'x'; palib::limits::BODY_BYTES_MAX + 1])
+    }
+    async fn answer(call: Call) -> palib::Result<Reply> {
+        match call.text()? {
+            "plain" => Ok(too_long()),
+            "fails" => Err(Error::failed("x".repeat(palib::limits::BODY_BYTES_MAX + 1))),
+            "registers" => {
+                let refused = call.set_red_process(RedProcess::AutoReply(too_long())).await;
+                let refused = refused.expect_err("it is over the limit");
+                assert!(matches!(refused, Error::BodyTooLarge { .. }), "{refused}");
+                Ok(Reply::from("refused"))
+            }
+            "count" => Ok(Reply::from(call.area().get::<u64>("count")?.unwrap_or(0).to_string())),
+            _ => {
+                call.commit(|area| {
+                    area.put("count", &1u64)?;
+                    Ok(too_long())
+                })
+                .await
+            }
+        }
+    }
+    let (_ftm, _server, client) = pair(answer).await;
+    for way in ["plain", "atomic"] {
+        let done = client.call("counter", way).await.expect("an outcome");
+        assert!(done.result().expect_err("a failure").contains("over the limit"), "{way}");
+    }
+    let done = client.call("counter", "fails").await.expect("an outcome");
+    assert_eq!(done.result().expect_err("cut off").len(), palib::limits::BODY_BYTES_MAX);
+    for (asked, answered) in [("registers", "refused"), ("count", "0")] {
+        let done = client.call("counter", asked).await.expect("an outcome");
+        assert_eq!(done.result().expect("a reply").text().expect("text"), answered);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_asks_for_what_can_no_longer_be_gets_an_error_and_goes_on() {
+    async fn late(call: Call) -> palib::Result<Reply> {
+        let over = |asked: palib::Result<()>| assert!(matches!(asked, Err(Error::CallOver(_))), "{asked:?}");
+        let handler = || RedProcess::Handler { index: 0, arg: Bytes::new() };
+        call.set_red_process(handler()).await?;
+        over(call.block_request().await);
+        call.set_red_process(RedProcess::AutoReply(Reply::from("registered"))).await?;
+        over(call.set_red_process(handler()).await);
+        over(call.block_request().await);
+        over(call.commit(|_| Ok(Reply::from("again"))).await.map(|_| ()));
+        Ok(Reply::from("returned"))
+    }
+    let (_ftm, _server, client) = pair(late).await;
+    for _ in 0..2 {
+        let done = client.call("counter", "go").await.expect("an outcome");
+        assert_eq!(done.result().expect("a reply").text().expect("text"), "registered");
+    }
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_call_goes_to_who_waits_for_it_and_a_second_one_is_told_so() {
+    let (go, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (wait, tell) = (go.clone(), gone.clone());
+    let held = move |_: Call| {
+        let (wait, tell) = (wait.clone(), tell.clone());
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(Reply::from("once"))
+        }
+    };
+    let (_ftm, _server, client) = pair(held).await;
+    let first = client.clone();
+    // A deadline that lies beyond the end of all clocks never passes.
+    let options = palib::CallOptions::default().deadline(Duration::MAX);
+    let first = tokio::spawn(async move { first.call_with("counter", "go", options).await?.into_reply() });
+    gone.notified().await;
+    let open = client.pending();
+    let second = client.outcome(open[0].id, None).await.err().expect("somebody waits for it");
+    assert!(matches!(second, Error::Awaited(_)), "{second}");
+    go.notify_one();
+    let reply = first.await.expect("no panic").expect("its outcome");
+    assert_eq!(reply.text().expect("text"), "once");
+    assert!(matches!(client.outcome(open[0].id, None).await, Err(Error::UnknownCall(_))));
 }
 
 /// Has its effect outside the stable area, and answers redundant requests by a handler.

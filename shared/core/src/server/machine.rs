@@ -304,7 +304,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     }
 
     fn block_request(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return effects.push(Effect::Over { id }) };
         match call.state {
             // Run again after a recovery: the row is blocked already.
             State::Executing if call.blocked => effects.push(Effect::Resume { id }),
@@ -315,7 +315,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
                 let write = Write::PutRow { key: call.key, row };
                 self.commit(id, write, Then::StableBlock { id }, effects);
             }
-            _ => {}
+            _ => effects.push(Effect::Over { id }),
         }
     }
 
@@ -328,12 +328,9 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 
     fn atomic(&mut self, id: CallId, effects: &mut Vec<Effect<B>>) {
         let relays = self.relays.open.contains_key(&id);
-        if relays && !self.may_end(id, effects) {
-            return;
-        }
-        let Some(call) = self.calls.get_mut(&id).filter(|call| call.state == State::Executing) else {
-            return;
-        };
+        let may_end = !relays || self.may_end(id, effects);
+        let call = self.calls.get_mut(&id).filter(|call| may_end && call.state == State::Executing);
+        let Some(call) = call else { return effects.push(Effect::Over { id }) };
         call.state = State::Committing { resume: false };
         let failure = if relays { OnFailure::Nothing } else { OnFailure::Register };
         let write = Write::Atomic { key: call.key, id, digest: call.digest, failure };
@@ -341,7 +338,10 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     }
 
     fn set_red_process(&mut self, id: CallId, red: RedProcess<B>, effects: &mut Vec<Effect<B>>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        // What is registered ends a transaction.
+        let may_end = !self.relays.open.contains_key(&id) || self.may_end(id, effects);
+        let call = self.calls.get_mut(&id).filter(|_| may_end);
+        let Some(call) = call else { return effects.push(Effect::Over { id }) };
         let handler = matches!(red, RedProcess::Handler { .. });
         match (&mut call.state, handler) {
             (State::Executing | State::Blocking, true) => {
@@ -352,7 +352,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             (State::Executing | State::Blocking | State::Handler { ending: Ending::Running, .. }, false) => {
                 call.state = State::Committing { resume: true };
             }
-            _ => return,
+            _ => return effects.push(Effect::Over { id }),
         }
         self.put_registered(id, red, effects);
     }
@@ -417,7 +417,8 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
     /// The mark goes after the row: if the row's own session lies below it, the row goes with it.
     pub(super) fn commit(&mut self, id: CallId, write: Write<B>, then: Then, effects: &mut Vec<Effect<B>>) {
         let source = id.source;
-        let may_fail = matches!(write, Write::Atomic { failure: OnFailure::Nothing, .. });
+        let may_fail =
+            matches!(write, Write::Atomic { failure: OnFailure::Nothing, .. } | Write::AtomicUndo { .. });
         let mut writes = Vec::with_capacity(1);
         writes.push(write);
         let ends = matches!(then, Then::Stable { .. } | Then::StableCancelled { .. });

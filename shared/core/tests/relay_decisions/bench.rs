@@ -9,7 +9,9 @@ pub(crate) use palib_core::message::{CancelEnd, Outcome, Refusal, Request};
 pub(crate) use palib_core::redundancy::{RedProcess, Row, RowState};
 pub(crate) use palib_core::relay::{Given, Journaled, News, Policy, Position, Step, Substitute};
 pub(crate) use palib_core::resend::{Pending, Rejection};
-pub(crate) use palib_core::server::{Asker, Effect, Input, Note, Resolution, Server, Settings, Then, Write};
+pub(crate) use palib_core::server::{
+    Asker, CallState, Effect, Input, Note, Resolution, Server, Settings, Then, Write,
+};
 
 pub(crate) const RELAY: AliasId = AliasId(1);
 pub(crate) const CALLER: AliasId = AliasId(2);

@@ -124,6 +124,32 @@ fn a_handler_may_end_in_atomic_mode_only_when_it_waits_for_nothing() {
 }
 
 #[test]
+fn a_relay_registers_nothing_while_it_waits_for_a_call_on() {
+    for red in [RedProcess::AutoReply(reply(5)), RedProcess::Handler { index: 1, arg: 2 }] {
+        let mut bench = Bench::new();
+        bench.ask(request(1));
+        bench.call_on(1, 1, STOCK, 7);
+        bench.sync();
+        let register = Input::SetRedProcess { id: id(1), red };
+        assert_eq!(bench.feed(register.clone()), [Effect::Over { id: id(1) }]);
+        assert!(bench.writing.is_empty(), "else the journal would be closed over a call that is under way");
+        bench.feed(Input::News { id: on(1001), news: News::Answered(reply(70)) });
+        assert_eq!(bench.feed(register), []);
+        assert!(bench.sync().contains(&Effect::Settle { ids: vec![on(1001)] }));
+    }
+}
+
+#[test]
+fn a_run_that_registers_without_asking_for_what_its_journal_holds_has_diverged() {
+    let mut bench = Bench::new();
+    bench.ask(request(1));
+    bench.called(1, 1, STOCK, 7, reply(70));
+    let (mut bench, _) = bench.taken_over();
+    bench.feed(Input::SetRedProcess { id: id(1), red: RedProcess::AutoReply(reply(5)) });
+    assert_eq!(bench.server.call(id(1)).map(|call| call.state), Some(CallState::Diverged));
+}
+
+#[test]
 fn an_operator_may_roll_back_what_is_under_way_and_the_handler_is_told() {
     let mut bench = Bench::new();
     bench.ask(request(1));
