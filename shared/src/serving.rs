@@ -378,7 +378,7 @@ impl<S: Service> Serving for ServeSide<S> {
 
     fn promote(&self, Found { blocked, journal }: Found) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
-        if let Err(error) = self.service.promoted(&self.area) {
+        if let Err(error) = self.tell_promoted() {
             tracing::error!(alias = %self.alias_name, %error, "the service refused its promotion");
             return told;
         }

@@ -1,8 +1,9 @@
 //! What a server side and the handlers of its service have to do with each other.
 
+use std::any::Any;
 use std::collections::hash_map::Entry;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use crate::defect::Point;
 use crate::limits::RECOVER_WAIT_MAX;
 use crate::service::{InDoubt, Service, failure_text, outcome_of};
 use crate::stable::AtomicClosure;
-use crate::{Area, Policy, Recovery, Result};
+use crate::{Area, Error, Policy, Recovery, Result};
 
 impl<S: Service> ServeSide<S> {
     /// The handler has returned. If its outcome is registered already, what it did was passed with that.
@@ -31,6 +32,13 @@ impl<S: Service> ServeSide<S> {
         if self.shared.points.any() && state.core.call(id).is_some_and(|call| open(call.state)) {
             self.pass(Point::AfterExecute);
         }
+    }
+
+    /// Tells the service that it takes over. A panic is a refusal: nobody would hear of it else.
+    pub(super) fn tell_promoted(&self) -> Result<()> {
+        let told = catch_unwind(AssertUnwindSafe(|| self.service.promoted(&self.area)));
+        let words = |panic: Box<dyn Any + Send>| String::from_utf8_lossy(&panic_text(&*panic)).into_owned();
+        told.unwrap_or_else(|panic| Err(Error::failed(words(panic))))
     }
 
     pub(super) fn call_handler(&self, state: &mut State, id: CallId, index: u16, arg: Bytes, request: Bytes) {
@@ -180,7 +188,7 @@ async fn decided<F: Future>(within: Duration, begin: impl FnOnce() -> F) -> Resu
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> Bytes {
+fn panic_text(panic: &(dyn Any + Send)) -> Bytes {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text =
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());

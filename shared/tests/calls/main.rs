@@ -104,6 +104,28 @@ impl Service for Eager {
     }
 }
 
+/// Panics when it is to take over.
+struct Unwilling;
+
+impl Service for Unwilling {
+    async fn handle(&self, _: Call) -> palib::Result<Reply> {
+        Ok(Reply::default())
+    }
+
+    fn promoted(&self, _: &Area) -> palib::Result<()> {
+        panic!("not today")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_a_service_that_takes_over_makes_the_promotion_fail() {
+    let ftm = Ftm::start().await;
+    let server = ftm.join(ftm.ticket("counter-1", 1, &[COUNTER])).await;
+    tokio::spawn(async move { server.serve("counter", Unwilling).await });
+    ftm.order_promotion("counter", 1);
+    ftm.until_heard(|said| matches!(said, ToFtm::PromotionFailed { .. })).await;
+}
+
 #[tokio::test]
 async fn a_panic_before_the_service_gives_a_future_is_a_failure_like_any_other() {
     let (_ftm, _server, client) = pair(Eager).await;

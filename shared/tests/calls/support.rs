@@ -137,6 +137,18 @@ impl Ftm {
 
     /// Promotes a process for an alias and moves the mark of service when it has recovered.
     pub(crate) async fn promote(&self, alias: &str, process_id: u32) {
+        let (id, incarnation) = self.order_promotion(alias, process_id);
+        self.until(|state| state.promoted.contains(&(id, incarnation))).await;
+        let mut state = self.state.lock();
+        let row = state.rows.get_mut(alias).expect("a known alias");
+        for member in &mut row.members {
+            member.in_service = member.process_id == process_id;
+        }
+        state.push();
+    }
+
+    /// Orders a process to take over; the alias and the incarnation.
+    pub(crate) fn order_promotion(&self, alias: &str, process_id: u32) -> (u32, u64) {
         let (link, id, incarnation) = {
             let mut state = self.state.lock();
             let row = state.rows.get_mut(alias).expect("a known alias");
@@ -156,13 +168,7 @@ impl Ftm {
             trans_base: incarnation * palib::core::ids::TRANS_GRANT,
         };
         link.send_control(&order).expect("the order is sent");
-        self.until(|state| state.promoted.contains(&(id, incarnation))).await;
-        let mut state = self.state.lock();
-        let row = state.rows.get_mut(alias).expect("a known alias");
-        for member in &mut row.members {
-            member.in_service = member.process_id == process_id;
-        }
-        state.push();
+        (id, incarnation)
     }
 
     /// Has a process end in good order and forgets it; a member that was in service is so no more.
