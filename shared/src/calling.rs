@@ -25,7 +25,7 @@ use crate::limits::WINDOW;
 use crate::process::Shared;
 use crate::serving::Serving;
 use crate::stable::{AreaWrite, AtomicClosure, Committed, Job, Token};
-use crate::transport::Link;
+use crate::transport::{Link, LinkError};
 use crate::{Area, Error, Result, clock};
 
 /// A request that got no answer for so long is sent again, although nothing told that it was lost. Long enough
@@ -402,13 +402,13 @@ impl CallSide {
         }
     }
 
-    /// Sends a message to a port. False if the port is not known or its link is broken.
-    fn send_now(&self, state: &mut State, port: PortId, message: Message<Bytes>) -> bool {
+    /// Sends a message to a port.
+    fn send_now(&self, state: &mut State, port: PortId, message: &Message<Bytes>) -> Result<(), LinkError> {
         if let Some((to, link)) = &state.way
             && *to == port
-            && link.send_message(&message).is_ok()
+            && let sent @ (Ok(()) | Err(LinkError::NoRoom { .. })) = link.send_message(message)
         {
-            return true;
+            return sent;
         }
         let address = self.shared.directory.address(port);
         state.way = address.and_then(|address| Some((port, self.shared.links.open_link(address)?)));

@@ -106,7 +106,7 @@ pub fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::TooLarge => "its body is over the limit",
         Refusal::NotYourAlias => "the sender's certificate does not name the source alias",
         Refusal::UnknownAlias => "the alias is not served there",
-        Refusal::Busy => "the server has as many requests in hand as its limit allows",
+        Refusal::Busy => "the server has as much in hand as its limits allow",
     }
 }
 

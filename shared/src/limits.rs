@@ -23,8 +23,12 @@ pub const LARGE_BODY_BYTES: usize = 4 * 1024;
 pub const LARGE_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Sessions whose rings one server process remembers; of more, those not used lately are loaded again.
 pub const SESSIONS_REMEMBERED_MAX: usize = 512;
-/// Bytes that wait to be sent on one link before the link is closed as too slow.
+/// Bytes that wait to be sent on one link. A message for which there is no room comes again.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A large message has room only while no more than this waits: small ones find room beside it.
+pub const LINK_QUEUE_LARGE_BYTES_MAX: usize = LINK_QUEUE_BYTES_MAX / 4 * 3;
+/// A link whose peer takes nothing for so long, while there is no room for more, is closed as too slow.
+pub const LINK_STALLED_MAX: Duration = Duration::from_secs(4);
 /// Connections one process accepts at once.
 pub const LINKS_MAX: usize = 1024;
 /// Links that one process may have to another at once. With one more, the oldest is closed.

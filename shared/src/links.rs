@@ -15,7 +15,7 @@ use crate::control::{OPERATOR_ALIAS, What};
 use crate::hashing::NumberMap;
 use crate::process::Shared;
 use crate::tls::Role;
-use crate::transport::Link;
+use crate::transport::{Link, LinkError};
 use crate::wire::Frame;
 
 /// The links this process has opened, by address.
@@ -31,21 +31,23 @@ enum Slot {
 }
 
 impl Links {
-    /// Sends a message, opening the link first if need be. False if the link is broken.
-    pub(crate) fn send(&self, shared: &Arc<Shared>, address: SocketAddr, message: Message<Bytes>) -> bool {
+    /// Sends a message, opening the link first if need be.
+    pub(crate) fn send(
+        &self,
+        shared: &Arc<Shared>,
+        address: SocketAddr,
+        message: &Message<Bytes>,
+    ) -> Result<(), LinkError> {
         let mut slots = self.slots.lock();
         match slots.get_mut(&address) {
-            Some(Slot::Open(link)) => link.send_message(&message).is_ok(),
-            Some(Slot::Connecting(waiting)) => {
-                waiting.push(message);
-                true
-            }
+            Some(Slot::Open(link)) => return link.send_message(message),
+            Some(Slot::Connecting(waiting)) => waiting.push(message.clone()),
             None => {
-                slots.insert(address, Slot::Connecting(vec![message]));
+                slots.insert(address, Slot::Connecting(vec![message.clone()]));
                 tokio::spawn(open(shared.clone(), address));
-                true
             }
         }
+        Ok(())
     }
 
     /// The link to an address, if it is open.
@@ -96,15 +98,14 @@ async fn open(shared: Arc<Shared>, address: SocketAddr) {
             return;
         }
     };
+    let mut frames = Vec::new();
     {
         let mut slots = shared.links.slots.lock();
         if let Some(Slot::Connecting(waiting)) = slots.insert(address, Slot::Open(link.clone())) {
-            for message in waiting {
-                let _ = link.send_message(&message);
-            }
+            frames.extend(waiting.iter().filter_map(|message| not_sent_now(&link, message)));
         }
     }
-    let mut frames = Vec::new();
+    shared.answers(address, &mut frames);
     while link.receive(&mut frames).await.is_ok() {
         shared.answers(address, &mut frames);
     }
@@ -115,6 +116,17 @@ async fn open(shared: Arc<Shared>, address: SocketAddr) {
         }
     }
     shared.ports_gone(address);
+}
+
+/// Sends what has waited for the link. If there is no room for it: what its caller is told.
+fn not_sent_now(link: &Link, message: &Message<Bytes>) -> Option<Frame> {
+    match link.send_message(message) {
+        Err(LinkError::NoRoom { .. }) => {
+            let refusal = Refusal::Busy;
+            message.id().map(|id| Frame::Message(Message::Refused { id, refusal }))
+        }
+        _ => None,
+    }
 }
 
 /// Takes links of other processes until the process ends.

@@ -24,7 +24,7 @@ use crate::serving::{ServeSide, Serving};
 use crate::stable::area_path;
 use crate::tls::Identity;
 use crate::trace::Trace;
-use crate::transport::{Endpoint, Link};
+use crate::transport::{Endpoint, Link, LinkError};
 use crate::wire::Frame;
 use crate::{Client, Error, Reply, Result, agent, clock, last_words};
 
@@ -213,9 +213,10 @@ impl Shared {
         }
     }
 
-    /// Sends a message to a port. False if the port is not known or its link is broken.
-    pub(crate) fn send(self: &Arc<Self>, port: PortId, message: Message<Bytes>) -> bool {
-        self.directory.address(port).is_some_and(|address| self.links.send(self, address, message))
+    /// Sends a message to a port.
+    pub(crate) fn send(self: &Arc<Self>, port: PortId, message: &Message<Bytes>) -> Result<(), LinkError> {
+        let unknown = || LinkError::Closed { reason: "nobody has this port any more".to_owned() };
+        self.links.send(self, self.directory.address(port).ok_or_else(unknown)?, message)
     }
 
     /// Keeps warm links to all members of an alias, so that a takeover waits for no handshake.

@@ -17,7 +17,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use inbox::Arrived;
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Nanos, SlotKey};
-use palib_core::message::{Message, Outcome, Request};
+use palib_core::message::{Message, Outcome, Refusal, Request};
 use palib_core::redundancy::Row;
 use palib_core::relay::Journaled;
 use palib_core::server::{Asker, Effect, Input, Server, Settings};
@@ -39,7 +39,7 @@ use crate::process::Shared;
 use crate::service::Service;
 use crate::sink::end_process;
 use crate::stable::{AreaError, AtomicClosure, Committed, Job};
-use crate::transport::Link;
+use crate::transport::{Link, LinkError};
 use crate::{Area, Policy, Result};
 
 /// The server side without the type of its service.
@@ -299,7 +299,12 @@ impl<S: Service> ServeSide<S> {
         if let Some(link) = state.links.get(&asker.0) {
             self.shared.trace_answered(id, &self.alias_name, &link.peer().name, redundant);
             self.pass(Point::BeforeReply);
-            let _ = link.send_message(&Message::Answer { id, outcome, redundant });
+            if let Err(LinkError::NoRoom { .. }) =
+                link.send_message(&Message::Answer { id, outcome, redundant })
+            {
+                // It lies in the stable area, and is given when the caller comes again.
+                let _ = link.send_message(&Message::Refused { id, refusal: Refusal::Busy });
+            }
             self.pass(Point::AfterReply);
         }
         if !state.answered {

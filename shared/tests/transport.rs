@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use palib::core::ids::{AliasId, CallId, Origin, PortId, TransId};
 use palib::core::message::{Message, Outcome, Refusal};
-use palib::limits::BODY_BYTES_MAX;
+use palib::limits::{BODY_BYTES_MAX, LINK_QUEUE_BYTES_MAX, LINK_QUEUE_LARGE_BYTES_MAX};
 use palib::tls::{Authority, Grant, Identity, Role};
 use palib::transport::{Endpoint, Link, LinkError};
 use palib::wire::Frame;
@@ -176,13 +176,38 @@ async fn closing_an_endpoint_closes_its_links_and_ends_accept() {
 }
 
 #[tokio::test]
+async fn a_burst_that_finds_no_room_costs_what_is_over_and_not_the_link() {
+    let (_client, made, _server, taken) = pair().await;
+    let body = Bytes::from(vec![1; BODY_BYTES_MAX]);
+    let large = |trans| reply(trans, body.clone());
+    // No other task gets a turn meanwhile, so nothing is written.
+    let sent = (0..1000).take_while(|trans| made.send_message(&large(*trans)).is_ok()).count();
+    assert_eq!(sent, LINK_QUEUE_LARGE_BYTES_MAX / (BODY_BYTES_MAX + 1));
+    let error = made.send_message(&large(1000)).expect_err("there is no room");
+    assert!(matches!(error, LinkError::NoRoom { bytes } if bytes <= LINK_QUEUE_LARGE_BYTES_MAX), "{error:?}");
+    made.send_message(&large(0)).expect("it waits already, and is not sent twice");
+    made.send_message(&reply(1001, "small")).expect("a small one finds room");
+    assert_eq!(receive(&taken, sent + 1).await.len(), sent + 1);
+    made.send_message(&large(1000)).expect("there is room again");
+    assert_eq!(receive(&taken, 1).await, [Frame::Message(large(1000))]);
+}
+
+#[tokio::test]
 async fn a_peer_that_takes_nothing_costs_bounded_memory_and_then_its_link() {
     let (_client, made, _server, taken) = pair().await;
     let body = Bytes::from(vec![1; BODY_BYTES_MAX]);
-    let error = (0..1000)
-        .find_map(|trans| made.send_message(&reply(trans, body.clone())).err())
-        .expect("the queue is bounded");
-    assert!(matches!(error, LinkError::TooSlow { bytes } if bytes < 70 * 1024 * 1024), "{error:?}");
+    let mut trans = 0;
+    let error = loop {
+        trans += 1;
+        match made.send_message(&reply(trans, body.clone())) {
+            Err(LinkError::NoRoom { bytes }) => assert!(bytes <= LINK_QUEUE_BYTES_MAX),
+            Err(error) => break error,
+            Ok(()) => {}
+        }
+        // The writer gets its turns, and the peer reads nothing.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    assert!(matches!(error, LinkError::TooSlow { bytes } if bytes <= LINK_QUEUE_BYTES_MAX), "{error:?}");
     assert!(soon(taken.closed()).await.contains("too slow"));
     assert!(made.is_closed());
 }

@@ -55,7 +55,8 @@ pub enum Refusal {
     NotYourAlias,
     /// The alias called is not served here at all.
     UnknownAlias,
-    /// The member has as many requests in hand as its stated limit allows; nothing was executed.
+    /// The member has as many requests in hand, or as much to send to this caller, as its stated limits allow: the
+    /// caller comes again.
     Busy,
 }
 
@@ -111,4 +112,16 @@ pub enum Message<B> {
         /// The mark.
         mark: Mark,
     },
+}
+
+impl<B> Message<B> {
+    /// The call it is about; none if it is about all of an alias.
+    #[must_use]
+    pub const fn id(&self) -> Option<CallId> {
+        match self {
+            Self::Request(request) | Self::Cancel(request) => Some(request.id),
+            Self::Answer { id, .. } | Self::Refused { id, .. } | Self::CancelEnded { id, .. } => Some(*id),
+            Self::Mark { .. } => None,
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 use palib_core::ids::{AliasId, CallId, Mark, PortId};
-use palib_core::message::Message;
+use palib_core::message::{Message, Refusal};
 use palib_core::relay::News;
 use palib_core::resend::{Input, Pending, Rejection};
 use parking_lot::MutexGuard;
@@ -16,6 +16,7 @@ use parking_lot::MutexGuard;
 use super::{CallSide, State};
 use crate::defect::Point;
 use crate::serving::Serving;
+use crate::transport::LinkError;
 
 /// What a caller has to do with relays.
 #[derive(Default)]
@@ -100,8 +101,9 @@ impl CallSide {
     pub(crate) fn begin(&self) {
         let mut state = self.state.lock();
         for (port, message) in state.relayed.before.take().into_iter().flatten() {
-            if !self.passing(message, |message| self.shared.send(port, message)) {
-                self.feed(&mut state, Input::PortGone { port });
+            let sent = self.passing(&message, || self.shared.send(port, &message));
+            if let Some(input) = follows(sent, port, &message) {
+                self.feed(&mut state, input);
             }
         }
         self.release(state);
@@ -111,21 +113,24 @@ impl CallSide {
     pub(super) fn send(&self, state: &mut State, port: PortId, message: Message<Bytes>) {
         if let Some(before) = &mut state.relayed.before {
             before.push((port, message));
-        } else if !self.passing(message, |message| self.send_now(state, port, message)) {
-            state.todo.push_back(Input::PortGone { port });
+        } else {
+            let sent = self.passing(&message, || self.send_now(state, port, &message));
+            if let Some(input) = follows(sent, port, &message) {
+                state.todo.push_back(input);
+            }
         }
     }
 
     /// Sends a message with its defect points around it.
     #[inline]
-    fn passing(&self, message: Message<Bytes>, send: impl FnOnce(Message<Bytes>) -> bool) -> bool {
-        let (before, after) = match &message {
+    fn passing<T>(&self, message: &Message<Bytes>, send: impl FnOnce() -> T) -> T {
+        let (before, after) = match message {
             Message::Cancel(_) => (Point::BeforeSendCancel, Point::AfterSendCancel),
             Message::Mark { .. } => (Point::BeforeSendMark, Point::AfterSendMark),
             _ => (Point::BeforeSend, Point::AfterSend),
         };
         self.pass(before);
-        let sent = send(message);
+        let sent = send();
         self.pass(after);
         sent
     }
@@ -133,5 +138,17 @@ impl CallSide {
     /// Tells a mark that no request tells.
     pub(super) fn send_mark(&self, state: &mut State, port: PortId, target: AliasId, mark: Mark) {
         self.send(state, port, Message::Mark { source: self.source, target, mark });
+    }
+}
+
+/// What follows for the machine from the sending of a message to a port.
+fn follows(sent: Result<(), LinkError>, port: PortId, message: &Message<Bytes>) -> Option<Input<Bytes>> {
+    match sent {
+        Ok(()) => None,
+        // A burst of this side's own, which says nothing about the port: as if the port had asked for patience.
+        Err(LinkError::NoRoom { .. }) => {
+            message.id().map(|id| Input::Refused { id, port, refusal: Refusal::Busy })
+        }
+        Err(_) => Some(Input::PortGone { port }),
     }
 }

@@ -44,7 +44,15 @@ pub enum LinkError {
         /// Why.
         reason: String,
     },
-    /// The peer takes the frames more slowly than they are sent. The link is closed.
+    /// So much waits to be sent that there is no room for this message. It is not sent, and the link stays open.
+    #[error(
+        "there is no room for the message: {bytes} bytes wait to be sent to the peer; send it again later"
+    )]
+    NoRoom {
+        /// How many.
+        bytes: usize,
+    },
+    /// There is no room, and the peer has taken nothing for a while. The link is closed.
     #[error("the peer is too slow: {bytes} bytes wait to be sent to it; the link is closed")]
     TooSlow {
         /// How many.

@@ -83,13 +83,21 @@ impl Link {
         self.shared.connection.remote_address()
     }
 
-    /// Sends a message. Never waits; may be called from any thread.
+    /// Sends a message. Never waits; may be called from any thread. A large one that still waits is not sent twice.
     ///
     /// # Errors
-    /// If the link is closed, the peer is too slow, or the body is over the limit.
+    /// If the link is closed, there is no room, the peer is too slow, or the body is over the limit.
     pub fn send_message(&self, message: &Message<Bytes>) -> Result<(), LinkError> {
-        let lane = if body_bytes(message) > SMALL_BODY_BYTES_MAX { Lane::Bulk } else { Lane::Main };
-        self.push(lane, |out| encode_message(out, message))
+        let outbound = &self.shared.outbound;
+        let sent = if body_bytes(message) > SMALL_BODY_BYTES_MAX {
+            outbound.push_large(message)
+        } else {
+            outbound.push(|out| encode_message(out, message))
+        };
+        if let Err(LinkError::TooSlow { bytes }) = sent {
+            return Err(self.too_slow(bytes));
+        }
+        sent
     }
 
     /// Sends a control message. Never waits; may be called from any thread.
@@ -97,7 +105,11 @@ impl Link {
     /// # Errors
     /// If the link is closed, the peer is too slow, or the message is over the limit.
     pub fn send_control(&self, message: &impl Serialize) -> Result<(), LinkError> {
-        self.push(Lane::Main, |out| encode_control(out, message))
+        match self.shared.outbound.push(|out| encode_control(out, message)) {
+            // Control messages count on each other: one that is left out would never come again.
+            Err(LinkError::NoRoom { bytes } | LinkError::TooSlow { bytes }) => Err(self.too_slow(bytes)),
+            sent => sent,
+        }
     }
 
     /// Waits until at least one frame has arrived and appends all that have. Safe to cancel. Meant for one task:
@@ -143,16 +155,12 @@ impl Link {
         }
     }
 
-    fn push(
-        &self,
-        lane: Lane,
-        encode: impl FnOnce(&mut bytes::BytesMut) -> Result<(), crate::wire::WireError>,
-    ) -> Result<(), LinkError> {
-        let pushed = self.shared.outbound.push(lane, encode);
-        if let Err(error @ LinkError::TooSlow { .. }) = &pushed {
-            self.abort(CloseCode::TooSlow, &error.to_string());
-        }
-        pushed
+    /// Closes the link to a peer that takes nothing.
+    #[cold]
+    fn too_slow(&self, bytes: usize) -> LinkError {
+        let error = LinkError::TooSlow { bytes };
+        self.abort(CloseCode::TooSlow, &error.to_string());
+        error
     }
 
     /// The same link, for as long as others hold it.
@@ -162,7 +170,7 @@ impl Link {
 
     /// Closes it at once.
     pub(super) fn abort(&self, code: CloseCode, reason: &str) {
-        self.shared.outbound.close(reason);
+        self.shared.outbound.give_up(reason);
         close(&self.shared.connection, code, reason);
     }
 }
@@ -193,7 +201,7 @@ async fn drive(connection: Connection, outbound: Arc<Outbound>, mut main: SendSt
         })
     };
     tokio::select! {
-        error = connection.closed() => outbound.close(&in_words(&error)),
+        error = connection.closed() => outbound.give_up(&in_words(&error)),
         _ = lanes => {
             let reason = outbound.closed().unwrap_or_default();
             close(&connection, CloseCode::Done, &reason);

@@ -11,6 +11,7 @@
 //! Processes should run on a `current_thread` runtime: under load it is a third faster here. All types are `Send`
 //! and `Sync`, and frames may be sent from any thread.
 
+mod bulk;
 mod config;
 mod doorman;
 mod endpoint;

@@ -2,14 +2,22 @@
 //!
 //! A sender encodes its frame straight into a buffer and never waits. The writer takes the whole buffer at once,
 //! so that frames that gather while it writes go out together: the busier a link, the fewer packets per frame.
+//! Large messages wait one by one, by reference.
+//!
+//! Senders may be faster than the writer, which gets no turn while a burst goes on. A burst says nothing about the
+//! peer: what finds no room is refused by itself, and the peer is too slow only if it takes nothing for a while.
+
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use palib_core::message::Message;
 use parking_lot::Mutex;
 use quinn::SendStream;
 use tokio::sync::Notify;
 
+use super::bulk::{Bulk, Large};
 use super::error::LinkError;
-use crate::limits::LINK_QUEUE_BYTES_MAX;
+use crate::limits::{LINK_QUEUE_BYTES_MAX, LINK_QUEUE_LARGE_BYTES_MAX, LINK_STALLED_MAX};
 use crate::wire::WireError;
 
 /// Which of a link's two streams.
@@ -30,44 +38,57 @@ pub(super) struct Outbound {
 
 #[derive(Default)]
 struct State {
-    lanes: [LaneState; 2],
-    /// Bytes that a writer has taken and QUIC has not accepted yet.
+    /// The frames of the main lane.
+    main: BytesMut,
+    /// Bytes of the main lane that its writer has taken and QUIC has not accepted yet.
     writing_bytes: usize,
+    bulk: Bulk,
+    /// Whether a lane's writer waits to be woken.
+    idle: [bool; 2],
+    /// Since when there is no room, if QUIC has accepted nothing meanwhile: it does so as the peer takes something.
+    full_since: Option<Instant>,
     /// Why nothing more may be sent.
     closed: Option<String>,
 }
 
-#[derive(Default)]
-struct LaneState {
-    out: BytesMut,
-    /// Whether the writer waits to be woken.
-    idle: bool,
-}
-
 impl Outbound {
-    /// Appends what `encode` writes, and wakes the lane's writer.
+    /// Appends what `encode` writes to the main lane, and wakes its writer.
     pub(super) fn push(
         &self,
-        lane: Lane,
         encode: impl FnOnce(&mut BytesMut) -> Result<(), WireError>,
     ) -> Result<(), LinkError> {
         let mut state = self.state.lock();
-        if let Some(reason) = &state.closed {
-            return Err(LinkError::Closed { reason: reason.clone() });
+        state.is_open()?;
+        let before = state.main.len();
+        encode(&mut state.main)?;
+        if state.bytes() > LINK_QUEUE_BYTES_MAX {
+            state.main.truncate(before);
+            return Err(state.no_room());
         }
-        encode(&mut state.lanes[lane as usize].out)?;
-        let bytes = state.writing_bytes + state.lanes.iter().map(|lane| lane.out.len()).sum::<usize>();
-        if bytes > LINK_QUEUE_BYTES_MAX {
-            let error = LinkError::TooSlow { bytes };
-            state.close(&error.to_string());
-            // Nobody may send this any more; the memory is wanted now.
-            state.lanes = Default::default();
-            return Err(error);
-        }
-        let wake = std::mem::take(&mut state.lanes[lane as usize].idle);
+        let wake = std::mem::take(&mut state.idle[Lane::Main as usize]);
         drop(state);
         if wake {
-            self.wake[lane as usize].notify_one();
+            self.wake[Lane::Main as usize].notify_one();
+        }
+        Ok(())
+    }
+
+    /// Puts a message into the lane for large ones, and wakes its writer.
+    pub(super) fn push_large(&self, message: &Message<Bytes>) -> Result<(), LinkError> {
+        let mut state = self.state.lock();
+        state.is_open()?;
+        if state.bulk.holds(message) {
+            return Ok(());
+        }
+        let frame = Large::new(message)?;
+        if state.bytes() + frame.bytes() > LINK_QUEUE_LARGE_BYTES_MAX {
+            return Err(state.no_room());
+        }
+        state.bulk.push(frame);
+        let wake = std::mem::take(&mut state.idle[Lane::Bulk as usize]);
+        drop(state);
+        if wake {
+            self.wake[Lane::Bulk as usize].notify_one();
         }
         Ok(())
     }
@@ -80,6 +101,16 @@ impl Outbound {
         }
     }
 
+    /// Lets nothing more in, and drops what is in: nobody may send it any more, and the memory is wanted now.
+    pub(super) fn give_up(&self, reason: &str) {
+        {
+            let mut state = self.state.lock();
+            state.main = BytesMut::new();
+            state.bulk = Bulk::default();
+        }
+        self.close(reason);
+    }
+
     /// Why nothing more may be sent, if so.
     pub(super) fn closed(&self) -> Option<String> {
         self.state.lock().closed.clone()
@@ -87,10 +118,11 @@ impl Outbound {
 
     /// Writes what comes into a lane until the link is closed and the lane is empty.
     pub(super) async fn write(&self, lane: Lane, stream: &mut SendStream) -> Result<(), quinn::WriteError> {
-        while let Some(chunk) = self.next(lane).await {
-            let bytes = chunk.len();
-            stream.write_chunk(chunk).await?;
-            self.state.lock().writing_bytes -= bytes;
+        while let Some(mut parts) = self.next(lane).await {
+            while parts.iter().any(|part| !part.is_empty()) {
+                let bytes = stream.write_chunks(&mut parts).await?.bytes;
+                self.state.lock().wrote(lane, bytes);
+            }
         }
         Ok(())
     }
@@ -100,32 +132,73 @@ impl Outbound {
         loop {
             {
                 let mut state = self.state.lock();
-                if !state.lanes[lane as usize].out.is_empty() {
+                if state.waits(lane) {
                     return true;
                 }
                 if state.closed.is_some() {
                     return false;
                 }
-                state.lanes[lane as usize].idle = true;
+                state.idle[lane as usize] = true;
             }
             self.wake[lane as usize].notified().await;
         }
     }
 
-    /// All that has gathered in a lane; none once the link is closed and the lane is empty.
-    async fn next(&self, lane: Lane) -> Option<Bytes> {
+    /// All that has gathered in the main lane, or the first large message; none once the link is closed and the lane
+    /// is empty.
+    async fn next(&self, lane: Lane) -> Option<[Bytes; 2]> {
         if !self.ready(lane).await {
             return None;
         }
         let mut state = self.state.lock();
-        let chunk = state.lanes[lane as usize].out.split().freeze();
-        state.writing_bytes += chunk.len();
-        Some(chunk)
+        match lane {
+            Lane::Main => {
+                let chunk = state.main.split().freeze();
+                state.writing_bytes = chunk.len();
+                Some([chunk, Bytes::new()])
+            }
+            Lane::Bulk => state.bulk.first(),
+        }
     }
 }
 
 impl State {
+    fn is_open(&self) -> Result<(), LinkError> {
+        match &self.closed {
+            Some(reason) => Err(LinkError::Closed { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
     fn close(&mut self, reason: &str) {
         self.closed.get_or_insert_with(|| reason.to_owned());
+    }
+
+    fn waits(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Main => !self.main.is_empty(),
+            Lane::Bulk => self.bulk.bytes() > 0,
+        }
+    }
+
+    /// All that waits, in both lanes.
+    fn bytes(&self) -> usize {
+        self.main.len() + self.writing_bytes + self.bulk.bytes()
+    }
+
+    /// What it means that there is no room: most likely that the sender was faster than the writer.
+    fn no_room(&mut self) -> LinkError {
+        let bytes = self.bytes();
+        let full_for = self.full_since.get_or_insert_with(Instant::now).elapsed();
+        if full_for < LINK_STALLED_MAX { LinkError::NoRoom { bytes } } else { LinkError::TooSlow { bytes } }
+    }
+
+    /// QUIC has accepted so much of a lane.
+    fn wrote(&mut self, lane: Lane, bytes: usize) {
+        self.full_since = None;
+        match lane {
+            Lane::Main => self.writing_bytes -= bytes,
+            Lane::Bulk => self.bulk.wrote(bytes),
+        }
     }
 }

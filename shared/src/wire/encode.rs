@@ -9,11 +9,27 @@ use super::header::Writer;
 use super::{LENGTH_BYTES, WireError, flags, kind};
 use crate::limits::FRAME_BYTES_MAX;
 
+/// What has no body.
+static NONE: Bytes = Bytes::new();
+
 /// Appends the frame of a message.
 ///
 /// # Errors
 /// If its body is over the limit; nothing was appended then.
 pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<(), WireError> {
+    let body = encode_head(out, message)?;
+    out.extend_from_slice(body);
+    Ok(())
+}
+
+/// Appends the frame of a message without its body, and gives that back: it is what follows.
+///
+/// # Errors
+/// If the body is over the limit; nothing was appended then.
+pub(crate) fn encode_head<'a>(
+    out: &mut BytesMut,
+    message: &'a Message<Bytes>,
+) -> Result<&'a Bytes, WireError> {
     match message {
         Message::Request(request) => encode_request(out, kind::REQUEST, request),
         Message::Cancel(request) => encode_request(out, kind::CANCEL, request),
@@ -30,12 +46,12 @@ pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<()
             let mut header = Writer::new(kind::REFUSED);
             header.flags_and_id(0, id);
             header.byte(refusal_code(*refusal));
-            header.finish(out, &[])
+            header.finish(out, &NONE)
         }
         Message::CancelEnded { id, end: CancelEnd::Cancelled { undone } } => {
             let mut header = Writer::new(kind::CANCELLED);
             header.flags_and_id(flag(flags::UNDONE, *undone), id);
-            header.finish(out, &[])
+            header.finish(out, &NONE)
         }
         Message::CancelEnded { id, end: CancelEnd::NotUndone(why) } => {
             let mut header = Writer::new(kind::NOT_UNDONE);
@@ -48,7 +64,7 @@ pub fn encode_message(out: &mut BytesMut, message: &Message<Bytes>) -> Result<()
             header.number(u64::from(target.0));
             header.number(mark.born.0);
             header.number(mark.trans.0);
-            header.finish(out, &[])
+            header.finish(out, &NONE)
         }
     }
 }
@@ -75,7 +91,11 @@ pub fn encode_control(out: &mut BytesMut, message: &impl Serialize) -> Result<()
     Ok(())
 }
 
-fn encode_request(out: &mut BytesMut, kind: u8, request: &Request<Bytes>) -> Result<(), WireError> {
+fn encode_request<'a>(
+    out: &mut BytesMut,
+    kind: u8,
+    request: &'a Request<Bytes>,
+) -> Result<&'a Bytes, WireError> {
     let Request { id, born, target, mark, attempt, cancellable, body } = request;
     let born_apart = id.origin != Origin::Incarnation(*born);
     let mark_apart = mark.born != *born;

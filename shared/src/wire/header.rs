@@ -3,7 +3,7 @@
 //! Nearly all of them are small numbers, or close to one another, or mostly absent. A packet carries a third more
 //! small calls than with fields of a fixed size, and each byte less is not encrypted, copied and decrypted.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use palib_core::ids::{AliasId, CallId, Incarnation, Origin, PortId, TransId};
 
 use super::{LENGTH_BYTES, WireError};
@@ -20,7 +20,7 @@ const HEADER_BYTES_MAX: usize = LENGTH_BYTES + 2 + 8 * NUMBER_BYTES_MAX;
 /// The origin of the id is an incarnation and not a port.
 pub(super) const ORIGIN_IS_INCARNATION: u8 = 1;
 
-/// Gathers a header, and appends it together with its body.
+/// Gathers a header, and appends it.
 pub(super) struct Writer {
     bytes: [u8; HEADER_BYTES_MAX],
     length: usize,
@@ -58,18 +58,16 @@ impl Writer {
         self.number(id.trans.0);
     }
 
-    /// Appends the frame; nothing if its body is over the limit.
-    pub(super) fn finish(mut self, out: &mut BytesMut, body: &[u8]) -> Result<(), WireError> {
+    /// Appends the frame up to its body, which is given back; nothing if the body is over the limit.
+    pub(super) fn finish<'a>(mut self, out: &mut BytesMut, body: &'a Bytes) -> Result<&'a Bytes, WireError> {
         if body.len() > BODY_BYTES_MAX {
             return Err(WireError::BodyTooLarge { bytes: body.len() });
         }
         // The limit is far below what a u32 holds.
         let bytes = (self.length - LENGTH_BYTES + body.len()) as u32;
         self.bytes[..LENGTH_BYTES].copy_from_slice(&bytes.to_le_bytes());
-        out.reserve(self.length + body.len());
-        out.put_slice(&self.bytes[..self.length]);
-        out.put_slice(body);
-        Ok(())
+        out.extend_from_slice(&self.bytes[..self.length]);
+        Ok(body)
     }
 }
 
@@ -161,7 +159,7 @@ mod tests {
         for number in numbers {
             writer.number(*number);
         }
-        writer.finish(&mut out, &[]).expect("no body is within the limit");
+        writer.finish(&mut out, &Bytes::new()).expect("no body is within the limit");
         out.freeze().slice(LENGTH_BYTES + 1..)
     }
 

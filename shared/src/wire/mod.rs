@@ -17,6 +17,7 @@ use bytes::Bytes;
 use palib_core::message::Message;
 
 pub use decode::Decoder;
+pub(crate) use encode::encode_head;
 pub use encode::{encode_control, encode_message};
 pub(crate) use opening::OPENING_BYTES;
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! Calls between processes that share nothing but QUIC and stable areas, with an FTM of the test's own.
 
+mod bursts;
 mod relays;
 mod support;
 

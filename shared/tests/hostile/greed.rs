@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use palib::core::message::Refusal;
 use palib::limits::{
-    BODY_BYTES_MAX, LARGE_BODIES_BYTES_MAX, LINK_QUEUE_BYTES_MAX, LINKS_PER_PEER_MAX, REQUESTS_IN_HAND_MAX,
+    BODY_BYTES_MAX, LARGE_BODIES_BYTES_MAX, LINK_QUEUE_BYTES_MAX, LINK_QUEUE_LARGE_BYTES_MAX,
+    LINKS_PER_PEER_MAX, REQUESTS_IN_HAND_MAX,
 };
 
 use crate::attacker::{Attacker, request, until_refused};
@@ -63,25 +64,36 @@ async fn requests_beyond_the_limit_are_told_to_wait() {
     holds_at_most(&victim, 64 * MIB);
 }
 
-/// The same small request again and again, whose answer is large; the answers are never read.
+/// Small requests whose answers are large, more than wait on a link, and then no end of what is refused; neither answers
+/// nor refusals are ever read.
 #[tokio::test]
 async fn a_peer_that_reads_no_answer_loses_its_link() {
     let victim = Victim::start().await;
     let mut honest = victim.honest().await;
     let mut attack = Attacker::new(&victim.told).link().await;
-    let again = request(1, 1, Bytes::from_static(b"l"));
-    let answers = 4 * LINK_QUEUE_BYTES_MAX / LARGE_ANSWER_BYTES;
+    let ask = |trans| request(1, trans, Bytes::from_static(b"l"));
+    let refused = request(1, 1, Bytes::from_static(b"the same id with another body"));
+    let answers = (LINK_QUEUE_LARGE_BYTES_MAX / LARGE_ANSWER_BYTES + 4) as u64;
+    for trans in 1..=answers {
+        soon(attack.send.write_all(&ask(trans))).await.expect("the link is open");
+        if trans % 16 == 0 {
+            soon(honest.calls()).await;
+        }
+    }
+    // Now and then an answer is asked for again for which there was no room.
     let mut sent = 0;
-    while sent < answers && attack.send.write_all(&again).await.is_ok() {
+    while soon(attack.send.write_all(&refused)).await.is_ok() {
         sent += 1;
-        if sent % 16 == 0 {
+        if sent % 1000 == 0 {
+            let _ = soon(attack.send.write_all(&ask(answers))).await;
             soon(honest.calls()).await;
         }
     }
     let told = soon(attack.connection.closed()).await.to_string();
     assert!(told.contains("too slow"), "{told}");
     soon(honest.calls()).await;
-    holds_at_most(&victim, LINK_QUEUE_BYTES_MAX);
+    // They were put into its area as well, which keeps what it wrote last at hand.
+    holds_at_most(&victim, LINK_QUEUE_BYTES_MAX + answers as usize * LARGE_ANSWER_BYTES);
 }
 
 /// On each of many links nearly all of a large frame comes, and then nothing more.
