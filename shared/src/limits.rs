@@ -27,7 +27,8 @@ pub const SESSIONS_REMEMBERED_MAX: usize = 512;
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A large message has room only while no more than this waits: small ones find room beside it.
 pub const LINK_QUEUE_LARGE_BYTES_MAX: usize = LINK_QUEUE_BYTES_MAX / 4 * 3;
-/// A link whose peer takes nothing for so long, while there is no room for more, is closed as too slow.
+/// A link whose peer takes nothing for so long, while there is no room for more, is closed as too slow. And a link that
+/// was closed here goes on no longer than this with what waits.
 pub const LINK_STALLED_MAX: Duration = Duration::from_secs(4);
 /// Connections one process accepts at once.
 pub const LINKS_MAX: usize = 1024;

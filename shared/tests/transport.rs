@@ -211,3 +211,11 @@ async fn a_peer_that_takes_nothing_costs_bounded_memory_and_then_its_link() {
     assert!(soon(taken.closed()).await.contains("too slow"));
     assert!(made.is_closed());
 }
+
+#[tokio::test]
+async fn a_link_that_is_closed_does_not_wait_for_ever_for_a_peer_that_takes_nothing() {
+    let (_client, made, _server, taken) = pair().await;
+    made.send_message(&reply(1, vec![1; BODY_BYTES_MAX])).expect("sent");
+    made.close("we are done here");
+    assert_eq!(soon(taken.closed()).await, "we are done here");
+}

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use palib_core::message::{CancelEnd, Message, Outcome};
 use quinn::{Connection, RecvStream, SendStream};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use super::error::{CloseCode, LinkError, close, in_words};
 use super::inbound::Inbound;
 use super::outbound::{Lane, Outbound};
+use crate::limits::LINK_STALLED_MAX;
 use crate::tls::Grant;
 use crate::wire::{Frame, encode_control, encode_message};
 
@@ -202,10 +204,23 @@ async fn drive(connection: Connection, outbound: Arc<Outbound>, mut main: SendSt
     };
     tokio::select! {
         error = connection.closed() => outbound.give_up(&in_words(&error)),
-        _ = lanes => {
+        () = end(lanes, &outbound) => {
             let reason = outbound.closed().unwrap_or_default();
+            outbound.give_up(&reason);
             close(&connection, CloseCode::Done, &reason);
         }
+    }
+}
+
+/// Waits until both lanes are written. From the link's close on not for long: a peer that takes nothing would else keep
+/// what waits for it here for as long as it likes, in link after link.
+async fn end(lanes: JoinHandle<()>, outbound: &Outbound) {
+    tokio::select! {
+        _ = lanes => {}
+        () = async {
+            outbound.until_closed().await;
+            tokio::time::sleep(LINK_STALLED_MAX).await;
+        } => {}
     }
 }
 

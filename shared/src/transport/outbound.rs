@@ -34,6 +34,8 @@ pub(super) enum Lane {
 pub(super) struct Outbound {
     state: Mutex<State>,
     wake: [Notify; 2],
+    /// Told when nothing more may be sent.
+    closing: Notify,
 }
 
 #[derive(Default)]
@@ -96,7 +98,7 @@ impl Outbound {
     /// Lets nothing more in. What is in is still sent. The first reason counts.
     pub(super) fn close(&self, reason: &str) {
         self.state.lock().close(reason);
-        for wake in &self.wake {
+        for wake in self.wake.iter().chain([&self.closing]) {
             wake.notify_one();
         }
     }
@@ -114,6 +116,11 @@ impl Outbound {
     /// Why nothing more may be sent, if so.
     pub(super) fn closed(&self) -> Option<String> {
         self.state.lock().closed.clone()
+    }
+
+    /// Waits until nothing more may be sent. Meant for one task.
+    pub(super) async fn until_closed(&self) {
+        self.closing.notified().await;
     }
 
     /// Writes what comes into a lane until the link is closed and the lane is empty.
