@@ -30,7 +30,7 @@ impl Down {
         };
         let mut rows = Vec::new();
         for folder in folders {
-            let ran = folder.living_ftm().is_some() || folder.living_keeper().is_some();
+            let ran = !folder.is_down();
             keeper::down(&folder).await?;
             let cluster = folder.cluster();
             let done = if ran {

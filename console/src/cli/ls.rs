@@ -18,7 +18,8 @@ pub(super) struct Ls {
 #[derive(Debug, Serialize)]
 struct Row {
     cluster: String,
-    /// `running`, `no ftm` (its keeper lives and starts one) or `stopped`.
+    /// `running`, `no ftm` (its keeper lives and starts one), `orphaned` (only processes of it live: `down` ends them) or
+    /// `stopped`.
     state: &'static str,
     title: String,
     ftm_pid: Option<u32>,
@@ -68,7 +69,8 @@ fn row(found: FoundCluster) -> Row {
         state: match (&found.ftm, &found.keeper) {
             (Some(_), _) => "running",
             (None, Some(_)) => "no ftm",
-            (None, None) => "stopped",
+            (None, None) if found.orphans.is_empty() => "stopped",
+            (None, None) => "orphaned",
         },
         title,
         ftm_pid: found.ftm.map(|mark| mark.pid),

@@ -21,6 +21,7 @@ use super::{
     Processes, RunInfo, SeatInfo, Store, Takeovers, certificates, clock, faults, unix_ms,
 };
 use crate::cluster::{self, ClusterFile};
+use crate::keeper::OWN_PROGRAM;
 use crate::state::{ProcessMark, StateError, StateFolder, write_whole};
 
 /// Event numbers are taken from the store so many at a time.
@@ -66,8 +67,7 @@ impl Ftm {
             folder: folder.clone(),
             base: fs::read_to_string(folder.origin())
                 .map_or_else(|_| folder.path().to_owned(), PathBuf::from),
-            // The file may have been replaced by a newer build; this is the one that runs.
-            program: "/proc/self/exe".into(),
+            program: OWN_PROGRAM.into(),
             authority,
             store,
             fences,

@@ -1,6 +1,7 @@
 //! Starting and stopping clusters, from the owner's side.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{ClusterError, LEAVE_UP, force};
+use super::{ClusterError, LEAVE_UP, OWN_PROGRAM, force};
 use crate::operator::OperatorClient;
 use crate::state::{self, StateFolder};
 
@@ -21,6 +22,10 @@ const UP_WITHIN: Duration = Duration::from_secs(20);
 const DOWN_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is looked whether a process is there or gone; what is waited for happens in other processes.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long it takes until a keeper that could not be started is tried again: what the machine lacks comes back slowly,
+/// and each time is a line of the log.
+const SPAWN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a cluster is started from.
 #[derive(Clone, Debug)]
@@ -69,11 +74,7 @@ impl Cluster {
         folder.create()?;
         state::write_whole(&folder.cluster_file(), start.text.as_bytes())?;
         state::write_whole(&folder.origin(), start.base.as_os_str().as_encoded_bytes())?;
-        let program = match start.program {
-            Some(program) => program,
-            None => std::env::current_exe()
-                .map_err(|source| ClusterError::Spawn { program: "palib".to_owned(), source })?,
-        };
+        let program = start.program.unwrap_or_else(|| OWN_PROGRAM.into());
         let keeper = Arc::new(Keeper { program, folder: folder.clone(), child: Mutex::new(None) });
         *keeper.child.lock() = Some(keeper.spawn()?);
         let client = match until_up(&keeper).await {
@@ -138,6 +139,7 @@ impl Keeper {
         let log = std::fs::File::options().create(true).append(true).open(self.folder.log("keeper"));
         let spawned = log.and_then(|log| {
             Command::new(&self.program)
+                .arg0("palib")
                 .arg("keep")
                 .arg(self.folder.path())
                 .stdin(Stdio::piped())
@@ -199,14 +201,17 @@ async fn watch(keeper: std::sync::Weak<Keeper>) {
         if !keeper.has_ended() {
             continue;
         }
-        if keeper.folder.living_ftm().is_none() && force::processes(&keeper.folder).is_empty() {
+        if keeper.folder.living_ftm().is_none() && keeper.folder.living_nodes().is_empty() {
             // It ended with its cluster: somebody has taken it down.
             return;
         }
         tracing::warn!("the keeper died and is started again");
         match keeper.spawn() {
             Ok(child) => *keeper.child.lock() = Some(child),
-            Err(error) => tracing::error!(%error, "the keeper can't be started again"),
+            Err(error) => {
+                tracing::error!(%error, "the keeper can't be started; it is tried again");
+                sleep(SPAWN_AGAIN).await;
+            }
         }
     }
 }
@@ -234,11 +239,11 @@ async fn end(folder: &StateFolder, client: Option<&OperatorClient>) -> Result<()
         let _ = tokio::time::timeout(DOWN_WITHIN / 2, asked).await;
     }
     while start.elapsed() < DOWN_WITHIN {
-        if force::is_down(folder) {
+        if folder.is_down() {
             return Ok(());
         }
-        if folder.living_ftm().is_none() {
-            force::ask_keeper_to_end(folder);
+        if folder.living_ftm().is_none() && !force::ask_keeper_to_end(folder) {
+            break;
         }
         sleep(LOOK).await;
     }

@@ -19,6 +19,9 @@ use crate::state::StateError;
 /// What an owner writes into the keeper's standard input to leave the cluster running.
 const LEAVE_UP: u8 = b'L';
 
+/// This program, also after its file was replaced by a newer build or removed: it is the one that runs.
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// What `palib keep FOLDER` is told.
 #[derive(Clone, Debug)]
 pub struct KeeperOptions {

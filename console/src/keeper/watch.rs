@@ -1,6 +1,7 @@
 //! The keeper's own process.
 
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use rustix::process::{
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{ClusterError, KeeperOptions, LEAVE_UP, force};
+use super::{ClusterError, KeeperOptions, LEAVE_UP, OWN_PROGRAM, force};
 use crate::operator::OperatorClient;
 use crate::state::{ProcessMark, StateFolder};
 
@@ -77,6 +78,15 @@ enum Ended {
 
 impl Keeper {
     fn keep(&mut self) -> Result<(), ClusterError> {
+        let ended = self.keep_ftm();
+        // However it ended: nobody may be left whom no FTM watches.
+        self.end_what_is_left();
+        let _ = std::fs::remove_file(self.folder.keeper_pid());
+        ended
+    }
+
+    /// Keeps an FTM at work until the cluster is down, or no FTM can be had.
+    fn keep_ftm(&mut self) -> Result<(), ClusterError> {
         let mut pause = Duration::from_millis(20);
         let mut failures = 0;
         loop {
@@ -88,16 +98,14 @@ impl Keeper {
                     self.take_down(why);
                     // One that has only just been started is in no file yet.
                     force::kill(mark.filter(ProcessMark::lives).as_slice());
-                    break;
+                    return Ok(());
                 }
-                Ended::Ftm { well: true } => break,
+                Ended::Ftm { well: true } => return Ok(()),
                 Ended::Ftm { well: false } => {
                     // It writes down who it is when everything is in order; before that, trying again helps nothing.
                     let came_up = mark.is_some() && ProcessMark::read(&self.folder.ftm_pid()) == mark;
                     failures = if came_up { 0 } else { failures + 1 };
                     if failures == FAILURES_MAX {
-                        self.end_what_is_left();
-                        let _ = std::fs::remove_file(self.folder.keeper_pid());
                         return Err(ClusterError::NotUp {
                             cluster: self.folder.cluster(),
                             reason: format!("its FTM can't start; see {}", self.folder.log("ftm").display()),
@@ -111,14 +119,11 @@ impl Keeper {
                     };
                     if let Some(why) = self.pause(pause) {
                         self.take_down(why);
-                        break;
+                        return Ok(());
                     }
                 }
             }
         }
-        self.end_what_is_left();
-        let _ = std::fs::remove_file(self.folder.keeper_pid());
-        Ok(())
     }
 
     fn find_or_start_ftm(&self) -> Result<Pid, ClusterError> {
@@ -134,11 +139,10 @@ impl Keeper {
             });
             return Ok(id);
         }
-        let program = std::env::current_exe();
         let log = std::fs::File::options().create(true).append(true).open(self.folder.log("ftm"));
-        let spawned = program.and_then(|program| {
-            let log = log?;
-            Command::new(program)
+        let spawned = log.and_then(|log| {
+            Command::new(OWN_PROGRAM)
+                .arg0("palib")
                 .arg("ftm")
                 .arg(self.folder.path())
                 .stdin(Stdio::null())
@@ -216,7 +220,7 @@ impl Keeper {
         let until = Instant::now() + DOWN_WITHIN;
         loop {
             let left: Vec<ProcessMark> =
-                self.folder.living_ftm().into_iter().chain(force::processes(&self.folder)).collect();
+                self.folder.living_ftm().into_iter().chain(self.folder.living_nodes()).collect();
             if left.is_empty() || Instant::now() > until {
                 break;
             }

@@ -1,5 +1,7 @@
 //! The state folder of a cluster: what lies where in it, and which clusters there are.
 
+mod nodes;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -256,13 +258,22 @@ pub struct FoundCluster {
     pub ftm: Option<ProcessMark>,
     /// The keeper, if one lives.
     pub keeper: Option<ProcessMark>,
+    /// What lives of it although FTM and keeper are gone.
+    pub orphans: Vec<ProcessMark>,
 }
 
 impl FoundCluster {
+    fn at(folder: StateFolder) -> Self {
+        let (name, ftm, keeper) = (folder.cluster(), folder.living_ftm(), folder.living_keeper());
+        // Looking through all processes of the machine is worth it only for who has nobody to look after them.
+        let orphans = if ftm.or(keeper).is_some() { Vec::new() } else { folder.living_nodes() };
+        Self { name, folder, ftm, keeper, orphans }
+    }
+
     /// Whether anything of it lives that can be attached to or stopped.
     #[must_use]
     pub fn runs(&self) -> bool {
-        self.ftm.is_some() || self.keeper.is_some()
+        self.ftm.is_some() || self.keeper.is_some() || !self.orphans.is_empty()
     }
 }
 
@@ -279,12 +290,7 @@ pub fn clusters(parent: &Path) -> Result<Vec<FoundCluster>, StateError> {
         .filter_map(Result::ok)
         .map(|entry| StateFolder::at(entry.path()))
         .filter(|folder| folder.cluster_file().is_file())
-        .map(|folder| FoundCluster {
-            name: folder.cluster(),
-            ftm: folder.living_ftm(),
-            keeper: folder.living_keeper(),
-            folder,
-        })
+        .map(FoundCluster::at)
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)

@@ -56,7 +56,12 @@ impl Site {
 
     /// A command of this site, not run yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_palib"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_palib")), arguments)
+    }
+
+    /// The same of another file of the program.
+    pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env("PALIB_STATE", self.state()).env("TMPDIR", self.folder.path());
         command.current_dir(self.folder.path());
         command

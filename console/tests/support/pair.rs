@@ -1,6 +1,7 @@
 //! A cluster that most tests of takeovers need: one counter, one backup, nobody who calls.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -23,10 +24,15 @@ active = "counter-1"
 impl Counter {
     pub fn up(environment: &[(&str, &str)]) -> Self {
         let site = Site::new();
-        let file = site.file("pair.toml", FILE);
-        let mut command = site.command(&["up", &file, "--detach", "--json"]);
+        let mut command = site.command(&[]);
         command.envs(environment.iter().copied());
-        let started = command.output().expect("palib can be run");
+        Self::up_by(site, command)
+    }
+
+    /// Started by a command of the program that has no arguments yet.
+    pub fn up_by(site: Site, mut command: Command) -> Self {
+        let file = site.file("pair.toml", FILE);
+        let started = command.args(["up", &file, "--detach", "--json"]).output().expect("palib can be run");
         assert!(started.status.success(), "{started:?}");
         let counter = Self { site };
         counter.until("counter-1 is in service with a backup", |rows| {
