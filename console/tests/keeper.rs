@@ -1,12 +1,13 @@
-//! Keepers that lose what they stand on: the file of their program, their FTM's log, their own lives.
+//! Keepers that lose what they stand on (the file of their program, their FTM's log, their own lives), and those that are
+//! one too many.
 
 mod support;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use support::pair::{Counter, signal};
-use support::{Site, eventually};
+use support::{Ran, Site, eventually};
 
 #[test]
 fn an_ftm_is_started_again_although_the_file_of_the_program_is_gone() {
@@ -52,4 +53,27 @@ fn what_lives_without_ftm_and_keeper_is_listed_and_stopped() {
     let down = counter.site.palib(&["down", "--all"]).ok();
     assert!(down.out.contains("pair is down"), "{down:?}");
     counter.site.assert_nobody_is_left();
+}
+
+#[test]
+fn of_several_that_start_a_cluster_at_once_one_does_and_the_others_leave_it_alone() {
+    let site = Site::new();
+    let start =
+        || site.command(&["up", "counter", "--detach"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let begun: Vec<_> = (0..5).map(|_| start().expect("palib can be run")).collect();
+    let ended = begun.into_iter().map(|child| Ran::from(child.wait_with_output().expect("it ends")));
+    let (up, others): (Vec<_>, Vec<_>) = ended.partition(|ran| ran.code == Some(0));
+    assert_eq!(up.len(), 1, "{up:?} {others:?}");
+    for other in others {
+        assert!(other.code == Some(3) && other.err.contains("is running already"), "{other:?}");
+    }
+    eventually("it serves", || {
+        let ran = site.palib(&["call", "counter", "inc k 1", "--json"]);
+        if ran.code == Some(0) { Ok(()) } else { Err(format!("{ran:?}")) }
+    });
+    let events = site.palib(&["events", "--json", "--limit", "100000"]).ok().json();
+    let starts = events.as_array().into_iter().flatten().filter(|event| event["kind"] == "ftm_started");
+    assert_eq!(starts.count(), 1);
+    site.palib(&["down", "--all"]).ok();
+    site.assert_nobody_is_left();
 }

@@ -68,10 +68,14 @@ impl Cluster {
     /// If the cluster runs already, or its FTM does not come up; the message has the end of its log.
     pub async fn start(start: Start<'_>) -> Result<Self, ClusterError> {
         let folder = StateFolder::of(start.parent, start.name)?;
-        if folder.living_ftm().is_some() || folder.living_keeper().is_some() {
-            return Err(ClusterError::RunsAlready(start.name.to_owned()));
-        }
+        let runs_already = || ClusterError::RunsAlready(start.name.to_owned());
         folder.create()?;
+        // Kept until the FTM answers: who looks before the new keeper can be found would start another one, and
+        // take its failure for that of the cluster.
+        let _starting = folder.begin_start()?.ok_or_else(runs_already)?;
+        if folder.living_ftm().is_some() || folder.living_keeper().is_some() {
+            return Err(runs_already());
+        }
         state::write_whole(&folder.cluster_file(), start.text.as_bytes())?;
         state::write_whole(&folder.origin(), start.base.as_os_str().as_encoded_bytes())?;
         let program = start.program.unwrap_or_else(|| OWN_PROGRAM.into());
@@ -80,7 +84,11 @@ impl Cluster {
         let client = match until_up(&keeper).await {
             Ok(client) => client,
             Err(reason) => {
-                drop(keeper.child.lock().take());
+                let own = keeper.child.lock().take().map(|child| child.id());
+                if folder.living_keeper().is_some_and(|other| Some(other.pid) != own) {
+                    // Somebody started a keeper by hand: what lives is that one's.
+                    return Err(runs_already());
+                }
                 force::end_all(&folder, DOWN_WITHIN).await;
                 return Err(ClusterError::NotUp { cluster: start.name.to_owned(), reason });
             }

@@ -4,7 +4,7 @@ mod nodes;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
@@ -219,6 +219,21 @@ impl StateFolder {
         self.path.join("history")
     }
 
+    /// Takes the right to start the cluster, which nobody else has until the file is closed. None if somebody has it.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn begin_start(&self) -> Result<Option<fs::File>, StateError> {
+        let path = self.path.join("start.lock");
+        let failed = |source| StateError::Io { path: path.clone(), source };
+        let file = fs::File::options().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
     /// The FTM that lives on this state, if one does.
     #[must_use]
     pub fn living_ftm(&self) -> Option<ProcessMark> {
@@ -370,7 +385,6 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 /// If the operating system refuses.
 pub fn write_whole(file: &Path, content: &[u8]) -> Result<(), StateError> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new{}", std::process::id()));
     let beside = file.with_file_name(name);
