@@ -32,8 +32,9 @@ const ALIAS: [&str; 10] = [
 ];
 pub(super) const PROCESS: [&str; 3] = ["name", "aliases", "command"];
 const STEP: [&str; 4] = ["say", "do", "watch", "expect"];
-/// Names with a meaning of their own.
-const RESERVED: [&str; 3] = ["ftm", "keeper", "operator"];
+/// Names with a meaning of their own: those under which the state folder keeps certificates, keys and logs of others than
+/// processes, and the alias of the operators.
+const RESERVED: [&str; 4] = ["ftm", "keeper", "operator", "authority"];
 /// More members than this are a mistyped number: each is a process of the machine.
 pub(super) const MEMBERS_MAX: i64 = 16;
 

@@ -205,6 +205,19 @@ fn a_missing_file_is_answered_with_the_demos_there_are() {
     assert!(answer.contains("no/such/file.toml") && answer.contains("counter"), "{answer}");
 }
 
+/// A process named `authority` was given the file of the authority's own certificate, and its key.
+#[test]
+fn no_process_gets_a_file_of_the_state_folder_that_is_anothers() {
+    for name in ["ftm", "keeper", "operator", "authority"] {
+        let text = format!(
+            "name = \"c\"\n[aliases.counter]\nkind = \"counter\"\n[[process]]\nname = \"{name}\"\naliases = [\"counter\"]"
+        );
+        let answer = mistakes(&text);
+        assert!(answer.contains(&format!("a process can't be named \"{name}\"")), "{answer}");
+        assert!(answer.contains("ftm, keeper, operator, authority have a meaning of their own"), "{answer}");
+    }
+}
+
 #[test]
 fn a_demo_is_found_by_its_name_and_by_its_path() {
     assert_eq!(Demo::find("counter"), Demo::find("demos/counter.toml"));
