@@ -58,6 +58,26 @@ fn a_zombie_that_no_kill_reaches_ends_itself_before_its_backup_serves() {
 }
 
 #[test]
+fn an_idle_service_has_no_blackout_when_somebody_asks_long_after_its_takeover() {
+    let counter = Counter::up(&[]);
+    counter.json(&["kill", "counter"]);
+    counter.until("the backup has taken over", |rows| state_of(rows, "counter-2") == "in_service");
+    let unix_ms = |event: &serde_json::Value| event["unix_ms"].as_u64().expect("a time");
+    let marked_ms = unix_ms(counter.events("in_service").last().expect("it was told"));
+    eventually("who is told of the mark would have asked", || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
+        if now.as_millis() > u128::from(marked_ms) + 500 { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    counter.json(&["call", "counter", "inc k 1"]);
+    let reply = eventually("the first reply is told", || {
+        counter.events("first_reply").pop().ok_or_else(|| "not yet".to_owned())
+    });
+    assert_eq!(reply["timing"]["blackout_us"], serde_json::Value::Null, "{reply}");
+    assert!(reply["timing"]["open_us"].is_u64(), "{reply}");
+    counter.down();
+}
+
+#[test]
 fn a_restarted_ftm_takes_over_for_who_died_meanwhile() {
     let counter = Counter::up(&[]);
     let (keeper, ftm, active) =

@@ -134,6 +134,8 @@ struct State {
     jobs: Vec<Job>,
     ready: Option<oneshot::Sender<()>>,
     answered: bool,
+    /// When the first request came, unless it had been sent before.
+    asked_ns: Option<u64>,
     received: u64,
     refused: u64,
     /// When the machine was last fed.
@@ -171,6 +173,7 @@ impl<S: Service> ServeSide<S> {
             jobs: Vec::new(),
             ready: None,
             answered: false,
+            asked_ns: None,
             received: 0,
             refused: 0,
             now: Nanos::default(),
@@ -312,6 +315,7 @@ impl<S: Service> ServeSide<S> {
             self.shared.trace.push(What::FirstReply {
                 alias: self.alias_name.clone(),
                 incarnation: self.incarnation.0,
+                asked_ns: state.asked_ns,
                 timing: TakeoverTiming::default(),
             });
         }
@@ -327,6 +331,10 @@ impl<S: Service> Serving for ServeSide<S> {
         for request in requests.iter() {
             self.shared.trace_received(request, &self.alias_name, &link.peer().name);
             self.pass(Point::AfterReceive);
+        }
+        if state.received == 0 {
+            let new = requests.first().is_some_and(|first| first.attempt == 0);
+            state.asked_ns = new.then(clock::monotonic_ns);
         }
         state.received += requests.len() as u64;
         state.inbox.extend(requests.drain(..).map(|request| Arrived::Request(asker, request)));

@@ -265,9 +265,10 @@ impl Ftm {
 
     fn event_of(&mut self, seat: Seat, mut event: Event) {
         event.process = self.name(seat);
-        if let What::FirstReply { alias, incarnation, timing } = &mut event.what {
+        if let What::FirstReply { alias, incarnation, asked_ns, timing } = &mut event.what {
             let id = self.aliases.iter().find(|(_, info)| &info.spec.name == alias).map(|(id, _)| *id);
-            let whole = id.and_then(|id| self.takeovers.first_reply(id, *incarnation, event.at_ns));
+            let whole =
+                id.and_then(|id| self.takeovers.first_reply(id, *incarnation, *asked_ns, event.at_ns));
             *timing = whole.unwrap_or(*timing);
         }
         self.log.add(event);

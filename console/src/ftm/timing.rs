@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use palib::control::TakeoverTiming;
 use palib_core::ids::AliasId;
 
+/// A caller that found nobody in service sends for the first time as soon as it is told who is: within this time of the
+/// mark. Whoever sends later has not waited.
+const TOLD_WITHIN_NS: u64 = 250_000_000;
+
 /// What is known about the end of a process, in nanoseconds of the monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Death {
@@ -64,17 +68,22 @@ impl Takeovers {
         open.parts
     }
 
-    /// The first answer left the new active; the whole is known now.
+    /// The first answer left the new active; the whole is known now. `asked_ns` is when it was first asked, unless that was
+    /// sent before. Time in which nobody waited is no blackout.
     pub(crate) fn first_reply(
         &mut self,
         alias: AliasId,
         incarnation: u64,
+        asked_ns: Option<u64>,
         at_ns: u64,
     ) -> Option<TakeoverTiming> {
         let open = self.open.get(&alias).filter(|open| open.incarnation == incarnation)?;
         let mut parts = open.parts;
-        parts.first_reply_us = difference_us(open.marked_ns, Some(at_ns));
-        parts.blackout_us = difference_us(open.death.defect_ns.or(open.death.detected_ns), Some(at_ns));
+        let after_mark = asked_ns.and_then(|asked| asked.checked_sub(open.marked_ns?));
+        if after_mark.is_none_or(|after| after <= TOLD_WITHIN_NS) {
+            parts.first_reply_us = difference_us(open.marked_ns, Some(at_ns));
+            parts.blackout_us = difference_us(open.death.defect_ns.or(open.death.detected_ns), Some(at_ns));
+        }
         self.open.remove(&alias);
         Some(parts)
     }
@@ -102,8 +111,8 @@ mod tests {
             "another takeover's mark is not this one's"
         );
         takeovers.marked(alias, 2, own, us(1_700));
-        assert_eq!(takeovers.first_reply(alias, 1, us(2_000)), None);
-        let parts = takeovers.first_reply(alias, 2, us(2_000)).unwrap();
+        assert_eq!(takeovers.first_reply(alias, 1, None, us(2_000)), None);
+        let parts = takeovers.first_reply(alias, 2, None, us(2_000)).unwrap();
         let all = [
             parts.detect_us,
             parts.fence_us,
@@ -114,6 +123,25 @@ mod tests {
         ];
         assert_eq!(all.iter().flatten().sum::<u64>(), 2_000);
         assert_eq!(parts.blackout_us, Some(2_000));
-        assert_eq!(takeovers.first_reply(alias, 2, us(2_100)), None, "there is one first reply");
+        assert_eq!(takeovers.first_reply(alias, 2, None, us(2_100)), None, "there is one first reply");
+    }
+
+    #[test]
+    fn time_in_which_nobody_asked_is_no_blackout() {
+        let (alias, second) = (AliasId(1), 1_000_000_000);
+        let measured = |asked_ns: Option<u64>| {
+            let mut takeovers = Takeovers::default();
+            let death = Death { defect_ns: Some(second), detected_ns: Some(second), dead_ns: Some(second) };
+            takeovers.begin(alias, 2, death, second);
+            takeovers.marked(alias, 2, TakeoverTiming::default(), 2 * second);
+            let parts = takeovers.first_reply(alias, 2, asked_ns, 301 * second).unwrap();
+            assert_eq!(parts.mark_us, Some(1_000_000), "what was measured before stays");
+            (parts.first_reply_us, parts.blackout_us)
+        };
+        assert_eq!(measured(Some(300 * second)), (None, None));
+        let waited = (Some(299_000_000), Some(300_000_000));
+        assert_eq!(measured(None), waited, "it was sent again");
+        assert_eq!(measured(Some(second)), waited, "it came before the mark had moved");
+        assert_eq!(measured(Some(2 * second + 5_000_000)), waited, "it came when the mark was told of");
     }
 }

@@ -175,7 +175,7 @@ impl Gathered {
                     }
                     self.time(alias, *incarnation, timing);
                 }
-                What::FirstReply { alias, incarnation, timing } => {
+                What::FirstReply { alias, incarnation, timing, .. } => {
                     self.time(alias, *incarnation, timing);
                 }
                 What::Armed { id, spec } => drop(self.armed.insert(id.clone(), spec.clone())),
@@ -339,7 +339,12 @@ mod tests {
                 ),
                 event(
                     8,
-                    What::FirstReply { alias: "a".to_owned(), incarnation: 2, timing: timing(None, Some(9)) },
+                    What::FirstReply {
+                        alias: "a".to_owned(),
+                        incarnation: 2,
+                        asked_ns: None,
+                        timing: timing(None, Some(9)),
+                    },
                 ),
             ],
             1,

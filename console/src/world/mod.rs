@@ -353,7 +353,7 @@ impl World {
                     takeover.timing.learn(timing);
                 }
             }
-            What::FirstReply { alias, incarnation, timing } => {
+            What::FirstReply { alias, incarnation, timing, .. } => {
                 if let Some(takeover) = self.takeover(alias, *incarnation) {
                     takeover.answered = true;
                     takeover.timing.learn(timing);

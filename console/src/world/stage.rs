@@ -87,7 +87,8 @@ impl Stage {
             },
         );
         let timing = TakeoverTiming { first_reply_us: Some(900), blackout_us: Some(3270), ..timing };
-        stage.say("ftm", What::FirstReply { alias: "counter".into(), incarnation: 2, timing });
+        let alias = "counter".into();
+        stage.say("ftm", What::FirstReply { alias, incarnation: 2, asked_ns: None, timing });
         stage
     }
 

@@ -33,9 +33,9 @@ pub struct TakeoverTiming {
     pub recover_us: Option<u64>,
     /// Until the mark of service had moved.
     pub mark_us: Option<u64>,
-    /// Until the first answer left the new active.
+    /// Until the first answer left the new active; none if nobody was waiting for it.
     pub first_reply_us: Option<u64>,
-    /// From the defect (or its detection) to the first answer.
+    /// From the defect (or its detection) to the first answer; none if nobody was waiting for it.
     pub blackout_us: Option<u64>,
 }
 
@@ -165,6 +165,9 @@ pub enum What {
         alias: String,
         /// The incarnation.
         incarnation: u64,
+        /// When the first request came, in nanoseconds of the monotonic clock; none if it had been sent before.
+        #[serde(default)]
+        asked_ns: Option<u64>,
         /// What was measured, now whole (a process sends it empty; the FTM fills it in).
         timing: TakeoverTiming,
     },

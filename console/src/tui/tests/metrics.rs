@@ -70,7 +70,7 @@ fn takeover(stage: &mut Stage, incarnation: u64, from: &str, to: &str, cause: &s
         blackout_us: Some(640 * scale + 1210 + 9_290 + 80 + 2_150 + 3_900),
     };
     stage.wait(20).say("ftm", What::InService { alias: alias.clone(), incarnation, member, timing });
-    stage.say("ftm", What::FirstReply { alias, incarnation, timing });
+    stage.say("ftm", What::FirstReply { alias, incarnation, asked_ns: None, timing });
 }
 
 /// A cluster with a kill, a hang and the death of a caller behind it.
