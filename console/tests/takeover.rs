@@ -103,6 +103,21 @@ fn a_restarted_ftm_takes_over_for_who_died_meanwhile() {
 }
 
 #[test]
+fn a_hang_that_its_ftm_did_not_outlive_is_known_and_ended_by_the_next() {
+    let counter = Counter::up(&[]);
+    let backup = counter.pid_of("counter-2");
+    counter.json(&["hang", "counter-2", "2500ms"]);
+    signal(counter.pid_in("ftm.pid"), Signal::KILL);
+    eventually("the next FTM has ended the hang", || {
+        let ran = counter.site.palib(&["events", "--limit", "100000", "--json"]);
+        if ran.code == Some(0) && ran.out.contains("\"healed\"") { Ok(()) } else { Err(format!("{ran:?}")) }
+    });
+    counter.until("it is a backup again", |rows| state_of(rows, "counter-2") == "backup");
+    assert_eq!(counter.pid_of("counter-2"), backup, "it was let go on, and not replaced");
+    counter.down();
+}
+
+#[test]
 fn a_cluster_without_its_keeper_can_be_stopped() {
     let counter = Counter::up(&[]);
     signal(counter.pid_in("keeper.pid"), Signal::KILL);

@@ -45,7 +45,8 @@ impl Ftm {
         let (aliases, gone) = name_aliases(&cluster, &remembered, &mut next_alias, &mut writes);
         let operator = operator_alias(&remembered, &mut writes);
         writes.push(Write::Number("next_alias", next_alias.into()));
-        let (seats, runs) = find_processes(&cluster, &remembered, &aliases, &mut writes);
+        let anew = folder.started_anew().exists();
+        let (seats, runs) = find_processes(&cluster, &remembered, &aliases, anew, &mut writes);
 
         let authority = issue(folder, &seats, &aliases)?;
         let fences = Fences::new(folder.clone());
@@ -59,6 +60,8 @@ impl Ftm {
         writes.push(Write::Number("events_reserved", events_reserved));
         let endpoint = listen(folder, &remembered, &mut writes)?;
         store.commit(&writes)?;
+        // From here on what died is remembered as dead; an FTM that ends before this finds the file again.
+        let _ = fs::remove_file(folder.started_anew());
         own.pass(Point::AfterStart);
 
         let tell = sender.clone();
@@ -136,10 +139,12 @@ impl Ftm {
         for (name, state) in &remembered.processes {
             let lives = self.runs.contains_key(&ProcessId(state.process_id));
             if let (false, Some(pid)) = (lives, state.pid) {
-                self.emit(What::Exited { name: name.clone(), pid, how: "unknown".into(), ordered: false });
+                let (how, ordered) = ("unknown".to_owned(), state.hang.is_some());
+                self.emit(What::Exited { name: name.clone(), pid, how, ordered });
             }
         }
         self.go_on_with_faults(&remembered.faults);
+        self.go_on_with_hangs();
         self.close_the_ledger();
     }
 
@@ -259,6 +264,7 @@ fn find_processes(
     cluster: &ClusterFile,
     remembered: &Remembered,
     aliases: &BTreeMap<AliasId, AliasInfo>,
+    anew: bool,
     writes: &mut Vec<Write>,
 ) -> (BTreeMap<Seat, SeatInfo>, BTreeMap<ProcessId, RunInfo>) {
     let number = |name: &String| aliases.iter().find(|(_, info)| &info.spec.name == name).map(|(id, _)| *id);
@@ -283,12 +289,22 @@ fn find_processes(
     }
     let (mut seats, mut runs) = (BTreeMap::new(), BTreeMap::new());
     for (seat, (name, aliases, command)) in (1..).map(Seat).zip(wanted) {
-        let state = remembered.processes.get(&name).cloned().unwrap_or_default();
+        let mut state = remembered.processes.get(&name).cloned().unwrap_or_default();
         if let Some((mark, handle)) = living(&state) {
             let run = RunInfo { mark: Some(mark), handle: Some(handle), ..RunInfo::new(seat) };
             runs.insert(ProcessId(state.process_id), run);
+        } else if state.pid.is_some() {
+            state.bury();
         }
-        let why = if state.down { "ended by an operator" } else { "not started yet" };
+        state.died &= !anew;
+        if remembered.processes.get(&name).is_some_and(|known| *known != state) {
+            writes.push(Write::Process(name.clone(), state.clone()));
+        }
+        let why = match &state {
+            state if state.down => "ended by an operator",
+            state if state.died => "died under a former FTM",
+            _ => "not started yet",
+        };
         let info = SeatInfo {
             name,
             aliases,
@@ -391,7 +407,9 @@ fn manager(
             let process = ProcessId(info.state.process_id);
             let ports = info.state.ports.iter().map(|(alias, port)| (AliasId(*alias), PortId(*port)));
             let adopted = runs.contains_key(&process).then(|| (process, ports.collect()));
-            SeatConfig { seat: *seat, aliases: info.aliases.clone(), down: info.state.down, adopted }
+            // Who died is started again by this FTM where the former one would have, too.
+            let down = info.state.down || (info.state.died && !settings.respawn);
+            SeatConfig { seat: *seat, aliases: info.aliases.clone(), down, adopted }
         })
         .collect();
     Manager::new(settings, counters, &configs, &places, clock::now())

@@ -100,7 +100,7 @@ impl Ftm {
                 let ports = self.manager.run(*seat).map(|run| run.ports.clone()).unwrap_or_default();
                 let Some(info) = self.seats.get_mut(seat) else { return Vec::new() };
                 info.state.process_id = process.0;
-                info.state.pid = None;
+                (info.state.pid, info.state.died) = (None, false);
                 info.state.ports = ports.iter().map(|(alias, port)| (alias.0, port.0)).collect();
                 info.state.starts += 1;
                 vec![Write::Process(info.name.clone(), info.state.clone())]

@@ -12,6 +12,7 @@ mod effects;
 mod events;
 mod faults;
 mod fence;
+mod hangs;
 mod links;
 mod nodes;
 mod orders;
@@ -20,6 +21,8 @@ mod points;
 mod processes;
 mod rows;
 mod store;
+#[cfg(test)]
+mod tests;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,8 +162,6 @@ struct RunInfo {
     stats: NodeStats,
     heard_ns: Option<u64>,
     stats_event_ns: u64,
-    /// The id of the hang that was injected and is not over.
-    stopped: Option<String>,
     /// The defect point at which it waits.
     paused: Option<Waiting>,
     /// Somebody ordered its end.
@@ -180,7 +181,6 @@ impl RunInfo {
             stats: NodeStats::default(),
             heard_ns: None,
             stats_event_ns: 0,
-            stopped: None,
             paused: None,
             ordered: false,
             kill_at_start: false,
@@ -269,21 +269,23 @@ impl Ftm {
                 self.log.flush();
             }
         }
-        self.forget_the_dead();
+        self.bury_the_dead();
         self.log.flush();
     }
 
-    /// In good order nobody lives any more: the next FTM need not look for them.
-    fn forget_the_dead(&mut self) {
-        let writes: Vec<_> = self
-            .seats
-            .values_mut()
-            .map(|info| {
-                info.state.pid = None;
-                Write::Process(info.name.clone(), info.state.clone())
-            })
-            .collect();
-        self.commit(&writes);
+    /// The next FTM need not look for them, nor tell of their deaths again. Later than the deaths, because no takeover
+    /// should wait for this commit.
+    fn bury_the_dead(&mut self) {
+        let lives = |id: u32| self.runs.get(&ProcessId(id)).is_some_and(|run| run.handle.is_some());
+        let dead = |info: &&mut SeatInfo| info.state.pid.is_some() && !lives(info.state.process_id);
+        let bury = |info: &mut SeatInfo| {
+            info.state.bury();
+            Write::Process(info.name.clone(), info.state.clone())
+        };
+        let writes: Vec<_> = self.seats.values_mut().filter(dead).map(bury).collect();
+        if !writes.is_empty() {
+            self.commit(&writes);
+        }
     }
 
     fn take(&mut self, message: Message) {
@@ -305,6 +307,7 @@ impl Ftm {
         // Before the tick: who waits at a defect point must not be taken for one that hangs.
         self.look_for_paused();
         self.give(Input::Tick);
+        self.bury_the_dead();
         self.drop_unanswered();
         self.reserve_event_numbers();
     }

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::processes::How;
 use super::store::Write;
-use super::{Death, Ftm, Handle, ProcessEvent, STATS_EVENT_NS, faults, now_ns, unix_ms};
+use super::{Ftm, Handle, ProcessEvent, STATS_EVENT_NS, faults, now_ns, unix_ms};
 use crate::state::ProcessMark;
 
 impl Ftm {
@@ -54,11 +54,12 @@ impl Ftm {
         let waited = self.died_at_point(process, seat);
         let Some(run) = self.runs.get_mut(&process) else { return };
         let (link, mark) = (run.link.take(), run.mark);
-        let hang = run.stopped.take().or(waited);
-        let ordered = run.ordered || hang.is_some();
         run.handle = None;
+        let ordered = run.ordered;
         let fenced = self.manager.run(seat).is_some_and(|run| run.phase == Phase::Fenced);
         let Some(info) = self.seats.get_mut(&seat) else { return };
+        let hang = info.state.hang.take().map(|hang| hang.id).or(waited);
+        let ordered = ordered || hang.is_some();
         info.death.detected_ns = info.death.detected_ns.filter(|_| fenced).or(Some(at_ns));
         info.death.dead_ns = Some(at_ns);
         let (name, injured, before) = (info.name.clone(), info.injured.join(" "), info.why.clone());
@@ -85,23 +86,6 @@ impl Ftm {
             link.close("the process is dead");
             self.drop_queries_over(link.number());
         }
-    }
-
-    pub(super) fn hang_over(&mut self, process: ProcessId, defect: &str) {
-        let Some(run) = self.runs.get_mut(&process) else { return };
-        if run.stopped.as_deref() != Some(defect) {
-            return;
-        }
-        run.stopped = None;
-        let seat = run.seat;
-        if let Some(handle) = &run.handle {
-            let _ = handle.signal(Signal::CONT);
-        }
-        if let Some(info) = self.seats.get_mut(&seat) {
-            info.death = Death::default();
-        }
-        self.set_why(seat, format!("goes on after {defect}"));
-        self.emit(What::Healed { id: defect.to_owned() });
     }
 
     pub(super) fn closed(&mut self, link: u64) {

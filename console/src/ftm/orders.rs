@@ -108,7 +108,7 @@ impl Ftm {
     }
 
     /// The living run in a seat.
-    fn living(&self, seat: Seat) -> Result<ProcessId, String> {
+    pub(super) fn living(&self, seat: Seat) -> Result<ProcessId, String> {
         let name = self.name(seat);
         let run =
             self.manager.run(seat).ok_or_else(|| format!("{name} is not running; `restart` starts it"))?;
@@ -118,7 +118,7 @@ impl Ftm {
         }
     }
 
-    fn signal(&self, process: ProcessId, signal: Signal) -> Result<(), String> {
+    pub(super) fn signal(&self, process: ProcessId, signal: Signal) -> Result<(), String> {
         let handle = self.runs.get(&process).and_then(|run| run.handle.as_ref());
         handle
             .map_or(Ok(()), |handle| handle.signal(signal))
@@ -126,7 +126,14 @@ impl Ftm {
     }
 
     /// Writes a defect into the ledger; what the FTM measures from is the instant before it was done.
-    fn injure(&mut self, seat: Seat, process: ProcessId, kind: char, spec: String, at_ns: u64) -> String {
+    pub(super) fn injure(
+        &mut self,
+        seat: Seat,
+        process: ProcessId,
+        kind: char,
+        spec: String,
+        at_ns: u64,
+    ) -> String {
         let id = next_defect(&mut self.defects, kind);
         if let Some(info) = self.seats.get_mut(&seat) {
             info.death = Death { defect_ns: Some(at_ns), ..Death::default() };
@@ -157,42 +164,14 @@ impl Ftm {
         Ok(format!("{name} is killed ({id})"))
     }
 
-    fn hang(&mut self, name: &str, for_ms: Option<u64>) -> Result<String, String> {
-        let seat = self.seat(name)?;
-        let process = self.living(seat)?;
-        let name = self.name(seat);
-        if let Some(id) = self.runs.get(&process).and_then(|run| run.stopped.as_ref()) {
-            return Err(format!("{name} hangs already ({id}); `resume` lets it go on"));
-        }
-        let at_ns = now_ns();
-        self.signal(process, Signal::STOP)?;
-        let time = for_ms.map(|ms| format!(" {ms}ms")).unwrap_or_default();
-        let id = self.injure(seat, process, 'H', format!("hang {name}{time}"), at_ns);
-        if let Some(run) = self.runs.get_mut(&process) {
-            // It may well live on; then its end is another's doing.
-            run.ordered = false;
-            run.stopped = Some(id.clone());
-        }
-        self.set_why(seat, format!("stopped by {id}"));
-        if let Some(ms) = for_ms {
-            let (sender, defect) = (self.sender.clone(), id.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                let _ = sender.send(Message::HangOver { process, defect });
-            });
-        }
-        Ok(format!("{name} hangs ({id})"))
-    }
-
     pub(super) fn resume(&mut self, name: &str) -> Result<String, String> {
         let seat = self.seat(name)?;
         let process = self.living(seat)?;
         let name = self.name(seat);
-        let run = self.runs.get(&process);
-        let stopped = run.and_then(|run| run.stopped.clone());
-        match stopped {
+        let paused = self.runs.get(&process).is_some_and(|run| run.paused.is_some());
+        match self.hang_of(seat).map(|hang| hang.id.clone()) {
             Some(id) => self.hang_over(process, &id),
-            None if run.is_some_and(|run| run.paused.is_some()) => return self.step_on(&name),
+            None if paused => return self.step_on(&name),
             // Stopped by somebody else, perhaps from a shell.
             None => self.signal(process, Signal::CONT)?,
         }

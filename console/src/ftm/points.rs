@@ -91,7 +91,8 @@ impl Ftm {
             return Ok(format!("{} is disarmed ({id})", armed.row.spec));
         }
         let by = |run: &super::RunInfo| {
-            run.stopped.as_deref() == Some(id) || run.paused.as_ref().is_some_and(|waiting| waiting.id == id)
+            self.hang_of(run.seat).is_some_and(|hang| hang.id == id)
+                || run.paused.as_ref().is_some_and(|waiting| waiting.id == id)
         };
         let seat = self.runs.values().find(|run| by(run)).map(|run| run.seat);
         match seat.map(|seat| self.name(seat)) {
@@ -123,7 +124,7 @@ impl Ftm {
         let now = now_ns();
         let suspicious = |run: &super::RunInfo| {
             let silent = run.heard_ns.is_none_or(|heard| now.saturating_sub(heard) > SILENT_NS);
-            run.stopped.is_none() && (silent || run.paused.is_some() || self.may_pause(run.seat))
+            self.hang_of(run.seat).is_none() && (silent || run.paused.is_some() || self.may_pause(run.seat))
         };
         let looked_at: Vec<_> = self
             .runs

@@ -84,7 +84,7 @@ impl Ftm {
         let info = self.seats.get(&seat)?;
         let phase = self.manager.run(seat).map(|run| run.phase);
         let run = self.runs.get(&ProcessId(info.state.process_id));
-        let stopped = run.is_some_and(|run| run.stopped.is_some());
+        let stopped = info.state.hang.is_some();
         let paused = run.is_some_and(|run| run.paused.is_some());
         let state = match phase {
             None if info.state.down => "down",

@@ -75,7 +75,7 @@ pub(crate) struct AliasState {
 pub(crate) struct ProcessState {
     /// The number of its last run.
     pub(crate) process_id: u32,
-    /// Its process id, once known.
+    /// Its process id, while it is known and not known dead.
     pub(crate) pid: Option<u32>,
     /// When that process was started.
     pub(crate) start_time: u64,
@@ -87,16 +87,36 @@ pub(crate) struct ProcessState {
     pub(crate) down: bool,
     /// The alias an operator added it to; none for a process of the cluster file.
     pub(crate) added_to: Option<String>,
+    /// Whether its last run is dead. Forgotten when the cluster is started anew.
+    #[serde(default)]
+    pub(crate) died: bool,
+    /// The hang of its run that was ordered and is not over.
+    #[serde(default)]
+    pub(crate) hang: Option<HangState>,
+}
+
+/// What is remembered of a process that was stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HangState {
+    /// Its id in the ledger.
+    pub(crate) id: String,
+    /// What, and until when.
+    pub(crate) fault: FaultState,
 }
 
 impl ProcessState {
-    /// The operating system's process, if it was ever known.
+    /// It is dead: nothing of its last run lasts.
+    pub(crate) fn bury(&mut self) {
+        (self.pid, self.hang, self.died) = (None, None, true);
+    }
+
+    /// The operating system's process, if one is known.
     pub(crate) fn mark(&self) -> Option<ProcessMark> {
         Some(ProcessMark { pid: self.pid?, start_time: self.start_time })
     }
 }
 
-/// What is remembered of a fault of a link or a disk that lasts.
+/// What is remembered of a defect that lasts: of a link, of a disk, or a hang.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FaultState {
     /// What, in the language of defects.

@@ -78,6 +78,7 @@ impl Cluster {
         }
         state::write_whole(&folder.cluster_file(), start.text.as_bytes())?;
         state::write_whole(&folder.origin(), start.base.as_os_str().as_encoded_bytes())?;
+        state::write_whole(&folder.started_anew(), b"")?;
         let program = start.program.unwrap_or_else(|| OWN_PROGRAM.into());
         let keeper = Arc::new(Keeper { program, folder: folder.clone(), child: Mutex::new(None) });
         *keeper.child.lock() = Some(keeper.spawn()?);

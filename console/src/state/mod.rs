@@ -99,6 +99,13 @@ impl StateFolder {
         self.path.join("origin")
     }
 
+    /// There from the start of the cluster until an FTM has begun: the one that finds it is no successor of one that died,
+    /// and starts every process.
+    #[must_use]
+    pub fn started_anew(&self) -> PathBuf {
+        self.path.join("started-anew")
+    }
+
     /// What the FTM must remember.
     #[must_use]
     pub fn ftm_store(&self) -> PathBuf {

@@ -91,7 +91,7 @@ pub struct SeatConfig {
     pub seat: Seat,
     /// The aliases it is a member of.
     pub aliases: Vec<AliasId>,
-    /// True if an operator ended it for good.
+    /// True if it is not started by itself: an operator ended it for good, or it died where nothing is started again.
     pub down: bool,
     /// The run that outlived a former FTM, with its ports.
     pub adopted: Option<(ProcessId, Vec<(AliasId, PortId)>)>,
