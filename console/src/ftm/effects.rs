@@ -225,11 +225,8 @@ impl Ftm {
 
     /// Tells all processes the rows that changed, and the log.
     fn push_table(&mut self) {
-        let changed: Vec<_> = std::mem::take(&mut self.changed)
-            .into_iter()
-            .filter(|alias| self.manager.is_settled(*alias))
-            .filter_map(|alias| self.alias_row(alias))
-            .collect();
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.retain(|alias| self.manager.is_settled(*alias));
         if changed.is_empty() {
             return;
         }

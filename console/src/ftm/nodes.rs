@@ -123,8 +123,7 @@ impl Ftm {
             ToFtm::Join { .. } => {}
             ToFtm::Heartbeat { stats, .. } => self.heartbeat(process, seat, stats),
             ToFtm::Inquire { alias } => {
-                let aliases = self.alias_row(AliasId(alias)).into_iter().collect();
-                let change = self.table_of(aliases);
+                let change = self.table_of([AliasId(alias)]);
                 self.order(process, &FromFtm::Table(change));
             }
             ToFtm::Promoted { alias, incarnation, timing } => {

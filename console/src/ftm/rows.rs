@@ -27,18 +27,17 @@ impl Ftm {
         })
     }
 
-    /// These rows as a change of the table.
-    pub(super) fn table_of(&self, aliases: Vec<AliasRow>) -> TableChange {
-        TableChange { version: self.table_version, aliases, unsure: Vec::new(), gone: Vec::new() }
+    /// The rows of these aliases as a change of the table; those apart that are not known for sure.
+    pub(super) fn table_of(&self, aliases: impl IntoIterator<Item = AliasId>) -> TableChange {
+        let rows = |aliases: Vec<AliasId>| aliases.into_iter().filter_map(|id| self.alias_row(id)).collect();
+        let (sure, unsure) = aliases.into_iter().partition(|alias| self.manager.is_settled(*alias));
+        let (aliases, unsure) = (rows(sure), rows(unsure));
+        TableChange { version: self.table_version, aliases, unsure, gone: Vec::new() }
     }
 
-    /// The rows of all aliases, the operators' own among them; those apart that are not known for sure.
+    /// The rows of all aliases, the operators' own among them.
     pub(super) fn whole_table(&self) -> TableChange {
-        let rows = |settled: bool| {
-            let aliases = self.aliases.keys().filter(|alias| self.manager.is_settled(**alias) == settled);
-            aliases.filter_map(|alias| self.alias_row(*alias)).collect::<Vec<_>>()
-        };
-        let mut table = TableChange { unsure: rows(false), ..self.table_of(rows(true)) };
+        let mut table = self.table_of(self.aliases.keys().copied());
         table.aliases.push(AliasRow {
             alias: "operator".to_owned(),
             alias_id: self.operator.id,

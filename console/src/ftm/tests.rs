@@ -92,6 +92,15 @@ fn count(ftm: &Ftm, is: impl Fn(&What) -> bool) -> usize {
 }
 
 #[tokio::test]
+async fn what_an_inquiry_is_told_before_the_holder_has_joined_is_not_sure() {
+    let left = Left::behind(&[]);
+    let (ftm, _inbox) = left.boot();
+    let told = ftm.table_of([COUNTER]);
+    assert_eq!((told.aliases.len(), told.unsure.len()), (0, 1), "{told:?}");
+    assert_eq!(told.unsure[0].in_service(), None, "a row without a mark takes nobody's address away");
+}
+
+#[tokio::test]
 async fn a_death_is_told_once_whatever_becomes_of_the_ftm() {
     let left = Left::behind(&[]);
     let (mut ftm, _inbox) = left.boot();
