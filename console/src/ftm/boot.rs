@@ -122,7 +122,8 @@ impl Ftm {
     fn introduce(&mut self, starts: u64, remembered: &Remembered, gone: Vec<String>) {
         let adopted = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
         let (pid, cluster) = (std::process::id(), self.cluster.name.clone());
-        self.emit(What::FtmStarted { pid, cluster, adopted, starts });
+        let processes: Vec<String> = self.seats.values().map(|info| info.name.clone()).collect();
+        self.emit(What::FtmStarted { pid, cluster, adopted, starts, processes: processes.clone() });
         gone.into_iter().for_each(|alias| self.emit(What::AliasGone { alias }));
         let found: Vec<_> = self.runs.iter().map(|(process, run)| (*process, run.seat)).collect();
         self.pass(Point::BeforeAdopt);
@@ -136,7 +137,7 @@ impl Ftm {
             }
         }
         self.pass(Point::AfterAdopt);
-        for (name, state) in &remembered.processes {
+        for (name, state) in remembered.processes.iter().filter(|(name, _)| processes.contains(name)) {
             let lives = self.runs.contains_key(&ProcessId(state.process_id));
             if let (false, Some(pid)) = (lives, state.pid) {
                 let (how, ordered) = ("unknown".to_owned(), state.hang.is_some());

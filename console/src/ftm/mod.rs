@@ -186,6 +186,11 @@ impl RunInfo {
             kill_at_start: false,
         }
     }
+
+    /// The process of this run, while it lives.
+    fn living(&self) -> Option<ProcessMark> {
+        self.mark.filter(|_| self.handle.is_some())
+    }
 }
 
 /// A question of an operator that a process has not answered yet.

@@ -5,7 +5,7 @@ use palib_core::alias::{self, Member};
 use palib_core::ids::{AliasId, ProcessId};
 use palib_core::manager::{Phase, Seat};
 
-use super::{Ftm, clock, now_ns};
+use super::{Ftm, RunInfo, clock, now_ns};
 
 /// The number of the site. There is one until tables are shared between machines.
 pub(super) const SITE: u32 = 1;
@@ -70,7 +70,7 @@ impl Ftm {
             port: member.port.0,
             process: seat.map(|seat| seat.name.clone()).unwrap_or_default(),
             process_id: member.process.0,
-            pid: run.and_then(|run| run.mark).map(|mark| mark.pid),
+            pid: run.and_then(RunInfo::living).map(|mark| mark.pid),
             address: run.filter(|_| !dead).and_then(|run| run.address),
             in_service,
             state: state_word(member.state),
@@ -101,11 +101,13 @@ impl Ftm {
                 if serves.is_some_and(|member| member.seat == seat) { &mut in_service } else { &mut backup };
             list.push(self.alias_name(*id));
         }
+        // A run that is over was the last to be measured, but nothing of it is there any more.
+        let run = run.filter(|run| run.living().is_some());
         let stats = run.map(|run| run.stats.clone()).unwrap_or_default();
         Some(ProcessRow {
             process: info.name.clone(),
             process_id: info.state.process_id,
-            pid: run.and_then(|run| run.mark).map(|mark| mark.pid),
+            pid: run.and_then(RunInfo::living).map(|mark| mark.pid),
             state: state.to_owned(),
             since_unix_ms: info.since_unix_ms,
             why: info.why.clone(),

@@ -101,6 +101,24 @@ async fn what_an_inquiry_is_told_before_the_holder_has_joined_is_not_sure() {
 }
 
 #[tokio::test]
+async fn a_dead_process_has_neither_a_number_nor_measurements() {
+    let left = Left::behind(&[]);
+    let (mut ftm, _inbox) = left.boot();
+    let run = ftm.runs.get_mut(&ProcessId(1)).expect("it was found");
+    run.stats = NodeStats { rss_bytes: 7, cpu_ms: 7, ..NodeStats::default() };
+    run.heard_ns = Some(now_ns());
+    let before = row(&ftm, "counter-1");
+    assert_eq!((before.pid, before.rss_bytes), (Some(std::process::id()), 7));
+
+    die(&mut ftm);
+    let after = row(&ftm, "counter-1");
+    assert_eq!((after.pid, after.rss_bytes, after.cpu_ms, after.heard_ms_ago), (None, 0, 0, None));
+    assert_eq!(after.state, "dead");
+    let members = ftm.alias_row(COUNTER).expect("rows").members;
+    assert!(members.iter().all(|member| member.pid.is_none()), "{members:?}");
+}
+
+#[tokio::test]
 async fn a_death_is_told_once_whatever_becomes_of_the_ftm() {
     let left = Left::behind(&[]);
     let (mut ftm, _inbox) = left.boot();

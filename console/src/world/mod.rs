@@ -273,7 +273,8 @@ impl World {
     fn apply_process(&mut self, event: &Event) {
         let at = event.unix_ms;
         match &event.what {
-            What::FtmStarted { pid, cluster, starts, .. } => {
+            What::FtmStarted { pid, cluster, starts, processes, .. } => {
+                self.processes.retain(|name, _| processes.contains(name));
                 self.cluster = Some(cluster.clone());
                 self.ftm = Some(FtmView { pid: *pid, starts: *starts, since_unix_ms: at });
                 self.stopping = None;

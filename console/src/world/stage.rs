@@ -23,7 +23,7 @@ impl Stage {
     /// A cluster of the `counter` demo: two callers, two counters, under load.
     pub(crate) fn counter() -> Stage {
         let mut stage = Stage::new();
-        stage.say("ftm", What::FtmStarted { pid: 4100, cluster: "counter".into(), adopted: 0, starts: 1 });
+        stage.ftm_started(4100, 1);
         for (number, name) in ["caller-1", "caller-2", "counter-1", "counter-2"].into_iter().enumerate() {
             let number = number as u32 + 1;
             stage
@@ -34,6 +34,12 @@ impl Stage {
         stage.wait(3).say("ftm", What::Alias { row: caller_row(1) });
         stage.wait(3).say("ftm", What::Alias { row: counter_row(1, false) });
         stage
+    }
+
+    /// An FTM starts on the four processes.
+    pub(crate) fn ftm_started(&mut self, pid: u32, starts: u64) {
+        let processes = ["caller-1", "caller-2", "counter-1", "counter-2"].map(str::to_owned).to_vec();
+        self.say("ftm", What::FtmStarted { pid, cluster: "counter".into(), adopted: 0, starts, processes });
     }
 
     /// The same, after `counter-1` was killed and `counter-2` took over.

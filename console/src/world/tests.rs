@@ -521,3 +521,20 @@ fn a_link_or_a_disk_is_disturbed_until_it_is_healed() {
     stage.say("ftm", What::Healed { id: "L1".into() });
     assert_eq!(fold(&stage).active_defects().count(), 1);
 }
+
+/// A process that was taken out of the cluster file was counted as one that is down for as long as events told of it.
+#[test]
+fn who_is_not_in_the_cluster_any_more_is_not_counted() {
+    let mut stage = Stage::counter();
+    for what in [
+        What::Spawned { name: "caller-3".into(), process_id: 9, pid: 4109 },
+        What::Exited { name: "caller-3".into(), pid: 4109, how: "exit 0".into(), ordered: true },
+    ] {
+        stage.say("ftm", what);
+    }
+    assert_eq!(fold(&stage).up(), (4, 5));
+    stage.ftm_started(4200, 2);
+    let world = fold(&stage);
+    assert_eq!(world.up(), (4, 4));
+    assert!(!world.processes.contains_key("caller-3"));
+}

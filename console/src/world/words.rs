@@ -52,7 +52,7 @@ fn words(tone: Tone, kind: &'static str, subject: &str, text: impl Into<String>)
 
 fn life(what: &What) -> Option<Words> {
     match what {
-        What::FtmStarted { pid, cluster, adopted, starts } => {
+        What::FtmStarted { pid, cluster, adopted, starts, .. } => {
             let again = if *starts > 1 { format!(", start {starts}") } else { String::new() };
             let found = if *adopted > 0 { format!(", {adopted} found alive") } else { String::new() };
             words(Tone::Plain, "ftm", "ftm", format!("manages {cluster}, pid {pid}{again}{found}"))

@@ -71,6 +71,9 @@ pub enum What {
         adopted: u32,
         /// How often an FTM has started on this state so far.
         starts: u64,
+        /// The processes there are. Whoever else was told of before is in the cluster no longer.
+        #[serde(default)]
+        processes: Vec<String>,
     },
     /// A process was started.
     Spawned {

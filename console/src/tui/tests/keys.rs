@@ -369,7 +369,8 @@ fn the_table_of_figure_4_can_be_read_off_the_screen() {
         row("PA3", 3, "counter", 1, members(MemberState::Backup, MemberState::InService, 31)),
     ];
     let mut stage = Stage::new();
-    stage.say("ftm", What::FtmStarted { pid: 1, cluster: "fig4".into(), adopted: 0, starts: 1 });
+    let (cluster, processes) = ("fig4".into(), Vec::new());
+    stage.say("ftm", What::FtmStarted { pid: 1, cluster, adopted: 0, starts: 1, processes });
     for row in rows {
         stage.say("ftm", What::Alias { row });
     }

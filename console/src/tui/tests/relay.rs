@@ -18,7 +18,8 @@ const NOW_NS: u64 = 63_025_000_000;
 /// Two relays before two servers, of which one is dead; `orders` has a bit of everything open.
 pub(super) fn stage() -> Stage {
     let mut stage = Stage::new();
-    stage.say("ftm", What::FtmStarted { pid: 4100, cluster: "orders".into(), adopted: 0, starts: 1 });
+    let (cluster, processes) = ("orders".into(), Vec::new());
+    stage.say("ftm", What::FtmStarted { pid: 4100, cluster, adopted: 0, starts: 1, processes });
     for alias in aliases() {
         stage.wait(5).say("ftm", What::Alias { row: alias });
     }
