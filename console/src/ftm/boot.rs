@@ -18,7 +18,7 @@ use super::links::Message;
 use super::store::{AliasState, ProcessState, Remembered, Write};
 use super::{
     AliasInfo, ArmedPoint, Death, EventLog, Fences, Ftm, FtmError, Handle, LOSE_FENCING_KILL, OwnPoints,
-    Processes, RunInfo, SeatInfo, Store, Takeovers, certificates, clock, faults, unix_ms,
+    Processes, RunInfo, SeatInfo, StandingFault, Store, Takeovers, certificates, clock, faults, unix_ms,
 };
 use crate::cluster::{self, ClusterFile};
 use crate::keeper::OWN_PROGRAM;
@@ -153,10 +153,12 @@ impl Ftm {
     /// are not any more, but for those of the FTM itself, and a fault that the former one had just healed is over.
     fn close_the_ledger(&mut self) {
         let (mut over, mut armed, mut at_points) = (Vec::new(), Vec::new(), Vec::new());
+        let mut told = BTreeSet::new();
         for event in self.log.kept() {
             match &event.what {
                 What::Defect { id, spec } => {
                     count_on(&mut self.defects, id);
+                    told.insert(id.clone());
                     armed.retain(|other| other != id);
                     if spec == "kill ftm" || (faults::is_fault(id) && self.fault(id).is_none()) {
                         over.push(id.clone());
@@ -166,6 +168,7 @@ impl Ftm {
                 }
                 What::Armed { id, .. } => {
                     count_on(&mut self.defects, id);
+                    told.insert(id.clone());
                     armed.push(id.clone());
                 }
                 What::Paused { id, .. } | What::Disarmed { id } => armed.retain(|other| other != id),
@@ -181,6 +184,19 @@ impl Ftm {
         self.tell_fired(&at_points, &mut armed);
         // A fault of a disk that waits to strike outlives the FTM that made it, as all faults of disks do.
         armed.retain(|id| own.iter().all(|row| &row.id != id) && self.fault(id).is_none());
+        // What lasts for long is no longer at the end of the log, which is all that is read back.
+        let points = own.iter().cloned().map(|ArmedRow { id, spec }| What::Armed { id, spec });
+        let hangs = self.seats.values().filter_map(|info| info.state.hang.clone());
+        let hangs = hangs.map(|hang| What::Defect { id: hang.id, spec: hang.fault.spec });
+        let lasting: Vec<What> =
+            self.faults.iter().map(StandingFault::words).chain(hangs).chain(points).collect();
+        for what in lasting {
+            if let What::Defect { id, .. } | What::Armed { id, .. } = &what
+                && !told.contains(id)
+            {
+                self.emit(what);
+            }
+        }
         self.armed.extend(own.into_iter().filter_map(ArmedPoint::of_ftm));
         self.forgotten.clone_from(&armed);
         armed.into_iter().for_each(|id| self.emit(What::Disarmed { id }));

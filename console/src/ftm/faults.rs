@@ -41,6 +41,15 @@ impl StandingFault {
     fn waits_to_strike(&self) -> bool {
         matches!(&self.injury, Injury::Disk { fault, .. } if fault.strikes_once())
     }
+
+    /// What the log is told of it. One that strikes at a sync may find none: it is no defect before it has.
+    pub(super) fn words(&self) -> What {
+        let (id, spec) = (self.id.clone(), self.injury.to_string());
+        match self.waits_to_strike() {
+            true => What::Armed { id, spec },
+            false => What::Defect { id, spec },
+        }
+    }
 }
 
 /// Whether an id of the ledger is that of a fault of a link or a disk.
@@ -83,12 +92,7 @@ impl Ftm {
             info.death = Death { defect_ns: Some(now_ns()), ..Death::default() };
         }
         let fault = StandingFault { id: id.clone(), injury };
-        // One that strikes at a sync may find none: it is no defect before it has.
-        let (told, of) = (id.clone(), spec.clone());
-        self.emit(match fault.waits_to_strike() {
-            true => What::Armed { id: told, spec: of },
-            false => What::Defect { id: told, spec: of },
-        });
+        self.emit(fault.words());
         self.faults.push(fault);
         self.enforce_faults();
         if let Some(span) = span {

@@ -176,3 +176,32 @@ async fn a_hang_goes_on_and_ends_under_the_next_ftm() {
     assert_eq!(left.remembered("counter-1").hang, None);
 }
 
+#[tokio::test]
+async fn what_lasts_is_told_again_if_the_log_has_lost_it() {
+    let cut = FaultState { spec: "cut counter-1 counter-2".to_owned(), until_unix_ms: None };
+    let hang = HangState {
+        id: "H1".to_owned(),
+        fault: FaultState { spec: "hang counter-1".to_owned(), ..FaultState::default() },
+    };
+    let left = Left::behind(&[
+        Write::Fault("L1".to_owned(), cut),
+        Write::Process("counter-1".to_owned(), ProcessState { hang: Some(hang), ..living() }),
+    ]);
+    let (mut ftm, _inbox) = left.boot();
+    ftm.arm("ftm", "before-push", 90, false).expect("armed");
+    drop(ftm);
+    for lost in [true, false] {
+        if lost {
+            std::fs::remove_file(left.folder.events()).expect("a log");
+        }
+        let (ftm, _inbox) = left.boot();
+        let told = |wanted: &str| {
+            count(
+                &ftm,
+                |what| matches!(what, What::Defect { id, .. } | What::Armed { id, .. } if id == wanted),
+            )
+        };
+        assert_eq!((told("L1"), told("H1"), told("P1")), (1, 1, 1), "lost: {lost}");
+        left.until_written(&ftm);
+    }
+}
