@@ -22,14 +22,16 @@ struct Table {
     rows: BTreeMap<AliasId, AliasRow>,
     by_name: BTreeMap<String, AliasId>,
     addresses: BTreeMap<PortId, SocketAddr>,
+    gone: BTreeMap<AliasId, Incarnation>,
 }
 
 impl Directory {
     /// Takes a change over. Returns the new routes of the aliases in it.
     pub(crate) fn apply(&self, change: &TableChange) -> Vec<(AliasId, Route)> {
         let mut table = self.table.write();
-        for gone in &change.gone {
-            if let Some(row) = table.rows.remove(&AliasId(*gone)) {
+        for &(alias, last) in &change.gone {
+            table.gone.insert(AliasId(alias), Incarnation(last));
+            if let Some(row) = table.rows.remove(&AliasId(alias)) {
                 table.by_name.remove(&row.alias);
             }
         }
@@ -59,6 +61,11 @@ impl Directory {
 
     pub(crate) fn name(&self, alias: AliasId) -> String {
         self.alias(alias).unwrap_or_else(|| format!("#{alias}"))
+    }
+
+    /// The aliases that exist no longer, each with its last incarnation. One that is back was not forgotten by that.
+    pub(crate) fn gone(&self) -> Vec<(AliasId, Incarnation)> {
+        self.table.read().gone.iter().map(|(alias, last)| (*alias, *last)).collect()
     }
 
     pub(crate) fn route(&self, alias: AliasId) -> Option<Route> {

@@ -165,7 +165,7 @@ impl Membership {
         }
         let active = self.active.get().ok_or(Error::Ended)?;
         shared.points.pass(self.alias, Point::BeforeRecover);
-        self.begin(active, self.trans_base(shared, trans_base), outbox, found).await?;
+        self.begin(shared, active, self.trans_base(shared, trans_base), outbox, found).await?;
         shared.points.pass(self.alias, Point::AfterRecover);
         self.in_service.send_replace(true);
         Ok(TakeoverTiming {
@@ -179,6 +179,7 @@ impl Membership {
     /// sends anything before both know.
     async fn begin(
         &self,
+        shared: &Shared,
         active: &Active,
         trans_base: u64,
         outbox: Vec<Pending<Bytes>>,
@@ -191,6 +192,8 @@ impl Membership {
             return Ok(());
         };
         active.calling.serve_with(Arc::downgrade(serving));
+        // What comes from now on is told by the table as it changes: this membership is active already.
+        serving.aliases_gone(shared.directory.gone());
         let ready = serving.promote(found);
         active.calling.begin();
         ready.await.map_err(|_| Error::failed("the service refused its promotion"))

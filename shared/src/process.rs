@@ -196,7 +196,7 @@ impl Shared {
                 active.calling.route(*target, *route);
             }
             if let (false, Some(serving)) = (change.gone.is_empty(), &active.serving) {
-                serving.aliases_gone(change.gone.iter().copied().map(AliasId).collect());
+                serving.aliases_gone(self.directory.gone());
             }
         }
         self.links.keep_only(|address| !self.directory.ports_at(address).is_empty());

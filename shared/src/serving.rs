@@ -58,8 +58,8 @@ pub(crate) trait Serving: Send + Sync {
     fn committed(&self, jobs: Vec<Committed>);
     /// Lets the hands go on that waited for those jobs.
     fn resume(&self);
-    /// These aliases exist no longer.
-    fn aliases_gone(&self, aliases: Vec<AliasId>);
+    /// These aliases exist no longer; each with its last incarnation.
+    fn aliases_gone(&self, aliases: Vec<(AliasId, Incarnation)>);
     /// Begins to recover; the receiver is told when the mark of service may move.
     fn promote(&self, found: Found) -> oneshot::Receiver<()>;
     fn resolve(&self, id: CallId, decision: InDoubtDecision) -> Result<()>;
@@ -385,7 +385,7 @@ impl<S: Service> Serving for ServeSide<S> {
         }
     }
 
-    fn aliases_gone(&self, aliases: Vec<AliasId>) {
+    fn aliases_gone(&self, aliases: Vec<(AliasId, Incarnation)>) {
         self.feed(&mut self.state.lock(), Input::AliasesGone { aliases });
     }
 

@@ -81,6 +81,7 @@ impl Ftm {
             events_reserved,
             table_version: starts << 32,
             operator,
+            gone: gone_aliases(&cluster, &remembered),
             aliases,
             seats,
             runs,
@@ -259,13 +260,24 @@ fn name_aliases(
         let (refusal, death) = (None, Death::default());
         aliases.insert(AliasId(state.id), AliasInfo { spec: spec.clone(), state, why, refusal, death });
     }
-    let known = |name: &str| name == OPERATOR || cluster.alias(name).is_some();
     let mut gone = Vec::new();
-    for (name, state) in remembered.aliases.iter().filter(|(name, state)| !known(name) && !state.gone) {
+    let newly = |(name, state): &(&String, &AliasState)| !exists(cluster, name) && !state.gone;
+    for (name, state) in remembered.aliases.iter().filter(newly) {
         writes.push(Write::Alias(name.clone(), AliasState { gone: true, holder: None, ..state.clone() }));
         gone.push(name.clone());
     }
     (aliases, gone)
+}
+
+/// All that exist no longer, whenever they went: a server may be promoted only now that still has what they left behind.
+/// An alias that comes back keeps its number, because its stable area bears it, and goes on above its last incarnation.
+fn gone_aliases(cluster: &ClusterFile, remembered: &Remembered) -> Vec<(u32, u64)> {
+    let gone = remembered.aliases.iter().filter(|(name, _)| !exists(cluster, name));
+    gone.map(|(_, state)| (state.id, state.incarnation)).collect()
+}
+
+fn exists(cluster: &ClusterFile, alias: &str) -> bool {
+    alias == OPERATOR || cluster.alias(alias).is_some()
 }
 
 /// The operators' alias has the same number in every cluster, so that the text of an operator's call id names one

@@ -223,6 +223,8 @@ struct Ftm {
     /// The alias under whose name operators call.
     operator: AliasState,
     aliases: BTreeMap<AliasId, AliasInfo>,
+    /// Aliases that exist no longer, and the last incarnation of each.
+    gone: Vec<(u32, u64)>,
     seats: BTreeMap<Seat, SeatInfo>,
     runs: BTreeMap<ProcessId, RunInfo>,
     /// Which run speaks on a link.

@@ -35,9 +35,10 @@ impl Ftm {
         TableChange { version: self.table_version, aliases, unsure, gone: Vec::new() }
     }
 
-    /// The rows of all aliases, the operators' own among them.
+    /// The rows of all aliases, the operators' own among them, and the aliases that exist no longer.
     pub(super) fn whole_table(&self) -> TableChange {
-        let mut table = self.table_of(self.aliases.keys().copied());
+        let mut table =
+            TableChange { gone: self.gone.clone(), ..self.table_of(self.aliases.keys().copied()) };
         table.aliases.push(AliasRow {
             alias: "operator".to_owned(),
             alias_id: self.operator.id,

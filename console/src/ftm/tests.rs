@@ -205,3 +205,20 @@ async fn what_lasts_is_told_again_if_the_log_has_lost_it() {
         left.until_written(&ftm);
     }
 }
+
+#[tokio::test]
+async fn whoever_joins_is_told_which_aliases_exist_no_longer() {
+    let state = |gone| AliasState { id: 7, incarnation: 4, gone, ..AliasState::default() };
+    for was_gone in [false, true] {
+        let left = Left::behind(&[Write::Alias("caller".to_owned(), state(was_gone))]);
+        let (ftm, _inbox) = left.boot();
+        assert_eq!(ftm.whole_table().gone, [(7, 4)]);
+    }
+    let left = Left::behind(&[Write::Alias("caller".to_owned(), state(true))]);
+    let back = format!("{FILE}[aliases.caller]\ncommand = [\"/nowhere/at-all\"]\n");
+    std::fs::write(left.folder.cluster_file(), back).expect("a file");
+    let (ftm, _inbox) = left.boot();
+    assert_eq!(ftm.whole_table().gone, []);
+    let row = ftm.alias_row(AliasId(7)).expect("it is back under its number");
+    assert_eq!(row.incarnation, 4, "its next calls come in a later one");
+}

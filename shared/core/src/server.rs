@@ -258,10 +258,11 @@ pub enum Input<B> {
         /// Which one.
         asker: Asker,
     },
-    /// These source aliases exist no longer: what they left behind is dropped (R24).
+    /// These source aliases exist no longer: what they left behind is dropped (R24). If one comes back, it is heard from its
+    /// next incarnation on; what it sent before stays refused, because nobody knows any more what was executed of it.
     AliasesGone {
-        /// Which ones.
-        aliases: Vec<AliasId>,
+        /// Which ones, and the last incarnation that each had.
+        aliases: Vec<(AliasId, Incarnation)>,
     },
     /// Another member is in service, or this one's commit was refused: nothing more is committed or answered.
     Fenced,
@@ -322,11 +323,6 @@ pub enum Write<B> {
         source: AliasId,
         /// The mark.
         mark: Mark,
-    },
-    /// Drop all rows and marks of this source alias.
-    DropSource {
-        /// Whose.
-        source: AliasId,
     },
 }
 

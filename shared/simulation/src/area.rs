@@ -169,10 +169,6 @@ impl Area {
                 self.journal.insert((session, trans, row.position.clone()), (**row).clone());
             }
             Write::CloseJournal { served } => self.close(*served),
-            Write::DropSource { source } => {
-                self.rows.retain(|key, _| key.session.source != *source);
-                self.marks.remove(source);
-            }
             Write::PutMark { .. } | Write::Atomic { .. } | Write::AtomicUndo { .. } => {
                 unreachable!("these are applied elsewhere")
             }

@@ -41,7 +41,6 @@ fn write_text(write: &Write<Body>, judge: &Judge) -> String {
         }
         Write::CloseJournal { served } => format!("journal of {} closed", judge.text_of(served.id)),
         Write::PutMark { source, mark } => format!("mark of {source}: {}", mark_text(*mark)),
-        Write::DropSource { source } => format!("all of {source} dropped"),
     }
 }
 

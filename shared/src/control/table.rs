@@ -80,6 +80,6 @@ pub struct TableChange {
     pub version: u64,
     /// The aliases that changed, with all their rows.
     pub aliases: Vec<AliasRow>,
-    /// Aliases that exist no longer.
-    pub gone: Vec<u32>,
+    /// Aliases that exist no longer, each with the last incarnation that it had.
+    pub gone: Vec<(u32, u64)>,
 }

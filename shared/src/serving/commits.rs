@@ -144,7 +144,6 @@ fn area_write(state: &mut State, write: Write<Bytes>) -> AreaWrite {
         Write::PutJournal { row } => AreaWrite::Journal(row),
         Write::CloseJournal { served } => AreaWrite::CloseJournal(served),
         Write::PutMark { source, mark } => AreaWrite::Mark { source, mark },
-        Write::DropSource { source } => AreaWrite::DropSource { source },
     }
 }
 

@@ -182,11 +182,6 @@ pub enum AreaWrite {
         /// The mark.
         mark: Mark,
     },
-    /// Drop all rows and marks of a source alias.
-    DropSource {
-        /// Whose.
-        source: AliasId,
-    },
     /// Put a call into the outbox.
     OutboxPut(Pending<Bytes>),
     /// Take a call out of the outbox.

@@ -174,15 +174,13 @@ fn closing_a_journal_drops_the_rows_of_its_call_and_no_others() {
 }
 
 #[test]
-fn a_mark_leaves_the_journal_to_the_relay_and_a_source_that_is_gone_takes_it_along() {
+fn a_mark_leaves_the_journal_to_the_relay() {
     let place = Place::new();
     let area = place.open();
     let all = [served(2, 1, 7), served(3, 1, 7), served(3, 9, 7), served(4, 1, 7)];
     area.write(all.map(|served| AreaWrite::Journal(Box::new(journaled(served, &[1], 1, None)))).into());
     area.write(vec![crate::support::mark(3, 9, 8)]);
     assert_eq!(places(&area).len(), 4);
-    area.write(vec![AreaWrite::DropSource { source: AliasId(3) }]);
-    assert_eq!(places(&area), [(all[0], "1".to_owned()), (all[3], "1".to_owned())]);
 }
 
 /// A disk whose syncs fail on demand.

@@ -146,16 +146,23 @@ fn a_mark_never_falls() {
 }
 
 #[test]
-fn a_source_that_exists_no_longer_leaves_nothing_behind() {
+fn a_mark_above_all_that_a_source_sent_leaves_nothing_but_itself() {
     let place = Place::new();
     let area = place.open();
     area.write(vec![put(reply_row(3, 1, 1, "x")), put(blocked_row(3, 9, 2)), mark(3, 1, 0)]);
     area.write(vec![put(reply_row(4, 1, 1, "x")), put(blocked_row(2, 9, 2)), mark(4, 1, 0)]);
-    area.write(vec![mark(3, 1, 1), AreaWrite::DropSource { source: AliasId(3) }]);
+    let above =
+        AreaWrite::Mark { source: AliasId(3), mark: Mark { born: Incarnation(10), trans: TransId(0) } };
+    area.write(vec![mark(3, 1, 1), above]);
     let rows = |name| area.area.summary().tables.iter().find(|table| table.name == name).unwrap().rows;
-    assert_eq!((rows("redundancy"), rows("blocked"), rows("marks")), (2, 1, 1));
-    assert_eq!(area.area.load(key_of(3, 1, 1)).unwrap(), (None, None));
+    assert_eq!((rows("redundancy"), rows("blocked"), rows("marks")), (2, 1, 2));
+    assert_eq!(area.area.load(key_of(3, 1, 1)).unwrap().0, None);
     assert!(area.area.load(key_of(4, 1, 1)).unwrap().0.is_some());
+    // A call that was in hand puts its row afterwards, with the mark behind it.
+    let above =
+        AreaWrite::Mark { source: AliasId(3), mark: Mark { born: Incarnation(10), trans: TransId(0) } };
+    area.write(vec![put(reply_row(3, 9, 2, "x")), above]);
+    assert_eq!(area.area.load(key_of(3, 9, 2)).unwrap().0, None);
 }
 
 #[test]

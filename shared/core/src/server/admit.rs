@@ -34,7 +34,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         // An id whose two incarnations differ would lie in a session that is not its own, and be executed again.
         let astray = matches!(id.origin, Origin::Incarnation(origin) if origin != request.born);
-        if astray || self.gone.contains(&id.source) {
+        if astray {
             return self.stale(&held, effects);
         }
         let (born, trans) = (request.born, id.trans);
@@ -222,7 +222,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         let (born, trans) = (held.request.born, held.request.id.trans);
         let below = (Mark { born, trans }) < self.learn_mark(source, held.request.mark, effects);
         match entry {
-            Some(entry) if !self.gone.contains(&source) && !below => {
+            Some(entry) if !below => {
                 let registered = !matches!(entry.known, Known::Unknown | Known::Empty | Known::Open);
                 let found = row.map_or(TransId(u64::MAX), |row| row.id.trans);
                 if registered && found != entry.trans && held.request.id.trans == entry.trans {
@@ -304,7 +304,7 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             return;
         }
         let below = self.sources.get(&session.source).is_some_and(|source| session.born < source.mark.born);
-        if below || self.gone.contains(&session.source) {
+        if below {
             self.sessions.remove(&session);
         }
     }

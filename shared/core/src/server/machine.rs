@@ -1,6 +1,6 @@
 //! The server's state, and what the handlers of open calls do to it. Requests are admitted in `admit`.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::open::{Ending, Held, Open, State, Waiting};
@@ -53,8 +53,6 @@ pub struct Server<B> {
     pub(super) held: usize,
     /// Calls that `recover` has not answered for.
     undecided: usize,
-    /// Source aliases that exist no longer. A straggler of one would find an empty table.
-    pub(super) gone: BTreeSet<AliasId>,
     /// What is called on behalf of the calls in hand.
     pub(super) relays: Relays<B>,
     pub(super) counts: Uncompared<Counts>,
@@ -114,7 +112,6 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
             early: Vec::new(),
             held: 0,
             undecided: 0,
-            gone: BTreeSet::new(),
             relays: Relays::default(),
             counts: Uncompared(Counts::default()),
             now: Uncompared(Nanos::default()),
@@ -181,15 +178,17 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
         self.incarnation = incarnation;
         self.phase = Phase::Recovering;
-        self.drop_sources(self.gone.iter().copied().collect(), effects);
         self.read_journal(journal);
         for (key, row) in blocked {
             self.adopt(key, &row, effects);
         }
         self.retain_the_rest();
-        for source in self.gone.clone() {
-            self.release(source, Mark { born: Incarnation(u64::MAX), trans: TransId(u64::MAX) }, effects);
+        // Of those who are gone: nobody else was heard yet.
+        let learned: Vec<_> = self.sources.iter().map(|(source, known)| (*source, known.mark)).collect();
+        for &(source, mark) in &learned {
+            self.release(source, mark, effects);
         }
+        self.store_marks(learned.into_iter().map(|(source, _)| source), effects);
         self.ready_if_decided(effects);
     }
 
@@ -425,19 +424,13 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         if ends {
             writes.extend(self.close_journal(id));
         }
-        if self.gone.contains(&source) {
-            writes.push(Write::DropSource { source });
-        } else if let Some(known) = self.sources.get_mut(&source) {
+        if let Some(known) = self.sources.get_mut(&source) {
             let born = self.calls.get(&id).map(|call| call.key.session.born);
             let is_news =
                 |mark: Mark, stored| mark.born > stored || born.is_some_and(|born| born < mark.born);
             // Nearly never, so nearly never all that is under way is looked through.
             if is_news(known.mark, known.stored) {
-                // Below the mark nobody asks any more, but what was begun there must not be left half done.
-                let under_way =
-                    self.relays.under_way(source).filter(|&(open, _)| open != id || !ends || may_fail);
-                let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
-                let mark = oldest.map_or(known.mark, |oldest| oldest.min(known.mark));
+                let mark = storable(&self.relays, source, known.mark, (ends && !may_fail).then_some(id));
                 if is_news(mark, known.stored) {
                     known.stored = mark.born;
                     writes.push(Write::PutMark { source, mark });
@@ -544,29 +537,31 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
     }
 
-    /// Calls of such a source that are in hand go on: their effect may be under way. Their rows are dropped in
-    /// the commit that puts them.
-    fn aliases_gone(&mut self, aliases: &[AliasId], effects: &mut Vec<Effect<B>>) {
-        let fresh: Vec<_> = aliases.iter().copied().filter(|&source| self.gone.insert(source)).collect();
-        for source in &fresh {
-            self.sources.remove(source);
+    /// All that such a source ever sent lies below the first call of an incarnation it never had.
+    fn aliases_gone(&mut self, aliases: &[(AliasId, Incarnation)], effects: &mut Vec<Effect<B>>) {
+        for &(source, last) in aliases {
+            let mark = Mark { born: Incarnation(last.0 + 1), trans: TransId(0) };
+            self.learn_mark(source, mark, effects);
         }
-        for source in &fresh {
-            self.release(*source, Mark { born: Incarnation(u64::MAX), trans: TransId(u64::MAX) }, effects);
-        }
-        let gone = &self.gone;
-        self.sessions.retain(|session, ring| ring.busy > 0 || !gone.contains(&session.source));
         if self.phase != Phase::Backup {
-            self.drop_sources(fresh, effects);
+            self.store_marks(aliases.iter().map(|(source, _)| *source), effects);
         }
     }
 
-    fn drop_sources(&self, sources: Vec<AliasId>, effects: &mut Vec<Effect<B>>) {
-        if sources.is_empty() {
-            return;
+    /// Stores marks that no call brings to the stable area.
+    fn store_marks(&mut self, sources: impl Iterator<Item = AliasId>, effects: &mut Vec<Effect<B>>) {
+        let mut writes = Vec::new();
+        for source in sources {
+            let Some(known) = self.sources.get_mut(&source) else { continue };
+            let mark = storable(&self.relays, source, known.mark, None);
+            if mark.born > known.stored {
+                known.stored = mark.born;
+                writes.push(Write::PutMark { source, mark });
+            }
         }
-        let writes = sources.into_iter().map(|source| Write::DropSource { source }).collect();
-        effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: None });
+        if !writes.is_empty() {
+            effects.push(Effect::Commit { incarnation: self.incarnation, writes, then: None });
+        }
     }
 
     /// What was held is forgotten: whoever waits asks the next member.
@@ -588,4 +583,17 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
 pub(super) fn call_key<B>(held: &Held<B>, window: u32) -> SlotKey {
     let session = Session { source: held.request.id.source, born: held.request.born };
     SlotKey::of(session, held.request.id.trans, window)
+}
+
+/// The mark of a source as far as it may be stored: below it nobody asks any more, but what was begun there must not be
+/// left half done, apart from a call that ends in the same commit.
+fn storable<B: Clone + PartialEq>(
+    relays: &Relays<B>,
+    source: AliasId,
+    mark: Mark,
+    ends: Option<CallId>,
+) -> Mark {
+    let under_way = relays.under_way(source).filter(|&(open, _)| Some(open) != ends);
+    let oldest = under_way.map(|(_, born)| Mark { born, trans: TransId(0) }).min();
+    oldest.map_or(mark, |oldest| oldest.min(mark))
 }

@@ -72,10 +72,6 @@ impl ServerArea {
                         self.marks.insert(*source, *mark);
                     }
                 }
-                server::Write::DropSource { source } => {
-                    self.rows.retain(|key, _| key.session.source != *source);
-                    self.marks.remove(source);
-                }
                 _ => unreachable!("nothing is called on here"),
             }
         }

@@ -177,7 +177,7 @@ impl Stable {
                     let state = RowState::Cancelled { undone: true };
                     self.rows.insert(key, Row { id, digest, state });
                 }
-                Write::Atomic { .. } | Write::PutMark { .. } | Write::DropSource { .. } => {}
+                Write::Atomic { .. } | Write::PutMark { .. } => {}
             }
         }
         registered

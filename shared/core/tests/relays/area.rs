@@ -152,10 +152,6 @@ impl Area {
                 self.rows.retain(|key, _| !below(key.session));
                 self.marks.insert(*source, *mark);
             }
-            Write::DropSource { source } => {
-                self.rows.retain(|key, _| key.session.source != *source);
-                self.marks.remove(source);
-            }
             Write::Atomic { .. } | Write::AtomicUndo { .. } => unreachable!("it has a closure"),
         }
     }

@@ -182,7 +182,7 @@ fn a_mark_that_is_loaded_releases_what_is_retained() {
 #[test]
 fn what_is_retained_of_an_alias_that_is_gone_is_released_at_the_promotion() {
     let mut server = backup();
-    feed(&mut server, Input::AliasesGone { aliases: vec![CLIENT] });
+    feed(&mut server, Input::AliasesGone { aliases: vec![(CLIENT, Incarnation(2))] });
     let journal = vec![journaled()];
     feed(&mut server, Input::Promoted { incarnation: Incarnation(2), blocked: vec![], journal });
     assert_eq!(server.retained_len(), 0);

@@ -130,7 +130,6 @@ impl<'txn> Batch<'txn> {
             AreaWrite::App(mut run) => self.run(&mut run).map(Some),
             AreaWrite::Also(mut run) => self.run(&mut run).map(|_| None),
             AreaWrite::Mark { source, mark } => self.put_mark(source, mark).map(|()| None),
-            AreaWrite::DropSource { source } => self.drop_source(source).map(|()| None),
             AreaWrite::OutboxPut(pending) => {
                 let key = record::call_key(pending.id);
                 self.insert(Table::Outbox, &key, &record::encode_pending(&key, &pending)).map(|()| None)
@@ -247,16 +246,6 @@ impl<'txn> Batch<'txn> {
             self.drop_row(key)?;
         }
         Ok(())
-    }
-
-    fn drop_source(&mut self, source: AliasId) -> Result<(), AreaError> {
-        let first = SlotKey { session: Session { source, born: Incarnation(0) }, slot: Slot(0) };
-        let last = SlotKey { session: Session { source, born: Incarnation(u64::MAX) }, slot: Slot(u32::MAX) };
-        self.drop_rows(first, Bound::Included(last))?;
-        self.drop_journal(&record::source_key(source))?;
-        self.memory.marks.remove(&source);
-        self.risen.remove(&source);
-        self.remove(Table::Marks, &record::source_key(source))
     }
 
     fn drop_call(&mut self, id: CallId) -> Result<(), AreaError> {

@@ -48,12 +48,6 @@ impl Contents {
         });
     }
 
-    pub(crate) fn drop_source(&mut self, source: AliasId) {
-        self.rows.retain(|key, _| key.session.source != source);
-        self.journal.retain(|((session, _), _), _| session.source != source);
-        self.marks.remove(&source);
-    }
-
     pub(crate) fn put_journal(&mut self, row: Journaled<Bytes>) {
         self.journal.insert((row.served.place(), row.position.clone()), row);
     }

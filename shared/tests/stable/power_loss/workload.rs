@@ -34,7 +34,6 @@ pub(crate) enum Op {
     Journal(Journaled<Bytes>),
     CloseJournal(u32, u64, u64),
     Mark(AliasId, Mark),
-    DropSource(AliasId),
     OutboxPut(u64, Bytes),
     OutboxDrop(u64),
     Add(Add),
@@ -86,7 +85,6 @@ impl Op {
             Self::Journal(row) => AreaWrite::Journal(Box::new(row)),
             Self::CloseJournal(source, born, trans) => AreaWrite::CloseJournal(served(source, born, trans)),
             Self::Mark(source, mark) => AreaWrite::Mark { source, mark },
-            Self::DropSource(source) => AreaWrite::DropSource { source },
             Self::OutboxPut(trans, body) => AreaWrite::OutboxPut(pending_with(trans, body)),
             Self::OutboxDrop(trans) => AreaWrite::OutboxDrop(outbox_id(trans)),
             Self::Add(add) => AreaWrite::App(add.closure()),
@@ -115,7 +113,6 @@ impl Op {
             Self::Journal(row) => contents.put_journal(row),
             Self::CloseJournal(source, born, trans) => contents.close_journal(served(source, born, trans)),
             Self::Mark(source, mark) => contents.put_mark(source, mark),
-            Self::DropSource(source) => contents.drop_source(source),
             Self::OutboxPut(trans, body) => contents.put_call(pending_with(trans, body)),
             Self::OutboxDrop(trans) => contents.drop_call(outbox_id(trans)),
             Self::Add(add) => drop(add.apply(contents)),
@@ -153,11 +150,10 @@ fn random_op(random: &mut SmallRng) -> Op {
         50..55 => Op::DropRow(key),
         55..65 => Op::Journal(random_journaled(random)),
         65..70 => Op::CloseJournal(source, born, trans),
-        70..78 => {
+        70..80 => {
             let mark = Mark { born: Incarnation(born), trans: TransId(trans) };
             Op::Mark(id, mark)
         }
-        78..80 => Op::DropSource(id),
         80..88 => Op::OutboxPut(random.random_range(0..8), random_body(random, 0..=3000)),
         88..92 => Op::OutboxDrop(random.random_range(0..8)),
         92..97 => Op::Add(random_add(random)),
