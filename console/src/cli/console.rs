@@ -6,7 +6,7 @@ use crate::state::StateFolder;
 use crate::tui::{self, TuiOptions};
 
 /// How the console looks and what it may do.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(super) struct Look {
     /// Show only; refuse to act on the cluster
     #[arg(long)]
@@ -16,19 +16,26 @@ pub(super) struct Look {
     ascii: bool,
 }
 
+impl Look {
+    /// Both at once: what is asked for in either place holds.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { read_only: self.read_only || other.read_only, ascii: self.ascii || other.ascii }
+    }
+}
+
 /// Open the console on a running cluster.
 #[derive(Debug, clap::Args)]
 pub(super) struct Attach {
     /// The cluster; not needed while only one is running
     cluster: Option<String>,
     #[command(flatten)]
-    look: Look,
+    pub(super) look: Look,
 }
 
 impl Attach {
-    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) async fn run(self, context: &Context, look: Look) -> Result<(), Failure> {
         let folder = context.folder(self.cluster.as_deref())?;
-        open(context, self.look, Some(folder), None).await
+        open(context, look, Some(folder), None).await
     }
 }
 

@@ -141,6 +141,9 @@ pub fn main() -> ExitCode {
     if !is_part && (!cli.takes_the_screen() || cli.context.log.is_some()) {
         start_log(cli.context.log.as_deref());
     }
+    if let Err(wrong) = cli.check_look() {
+        return wrong.report();
+    }
     dispatch(cli).unwrap_or_else(Failure::report)
 }
 
@@ -153,16 +156,33 @@ impl Cli {
             Some(_) => false,
         }
     }
+
+    /// How the console is to look: what stands before the command holds as what stands behind it.
+    fn look(&self) -> console::Look {
+        match &self.command {
+            Some(Command::Attach(attach)) => self.look.and(attach.look),
+            Some(Command::Up(up)) => self.look.and(up.look),
+            _ => self.look,
+        }
+    }
+
+    /// Whoever asks to act on nothing must not be left in the belief that `palib --read-only kill` does so.
+    fn check_look(&self) -> Result<(), Failure> {
+        if self.takes_the_screen() || self.look() == console::Look::default() {
+            return Ok(());
+        }
+        Err(Failure::usage("--read-only and --ascii are for the console, and this command opens none"))
+    }
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
-    let context = &cli.context;
+    let (context, look) = (&cli.context, cli.look());
     let Some(command) = cli.command else {
-        return block_on(console::attach_or_offer(context, cli.look)).map(|()| ExitCode::SUCCESS);
+        return block_on(console::attach_or_offer(context, look)).map(|()| ExitCode::SUCCESS);
     };
     let done = match command {
-        Command::Attach(command) => block_on(command.run(context)),
-        Command::Up(command) => block_on(command.run(context)),
+        Command::Attach(command) => block_on(command.run(context, look)),
+        Command::Up(command) => block_on(command.run(context, look)),
         Command::Ls(command) => command.run(context),
         Command::Down(command) => block_on(command.run(context)),
         Command::Run(command) => block_on(command.run(context)),
@@ -221,8 +241,40 @@ fn start_log(filter: Option<&str>) {
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::*;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
     #[test]
     fn the_command_tree_is_in_order() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    /// The console once opened fully armed if `--read-only` stood before the command.
+    #[test]
+    fn a_console_is_read_only_wherever_that_is_said() {
+        let wanted = parse("palib --read-only --ascii").look();
+        for line in [
+            "palib --read-only --ascii attach x",
+            "palib attach x --read-only --ascii",
+            "palib --ascii attach --read-only x",
+            "palib --read-only up x --ascii",
+            "palib up x --ascii --read-only",
+        ] {
+            assert_eq!(parse(line).look(), wanted, "{line}");
+        }
+        assert_ne!(parse("palib attach x").look(), wanted);
+    }
+
+    #[test]
+    fn read_only_is_refused_where_no_console_opens() {
+        for line in ["palib --read-only kill counter", "palib --ascii ps", "palib --read-only up x --detach"]
+        {
+            assert!(parse(line).check_look().is_err(), "{line}");
+        }
+        assert!(parse("palib kill counter").check_look().is_ok());
+        assert!(parse("palib --read-only").check_look().is_ok());
     }
 }

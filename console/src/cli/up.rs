@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use super::console::Look;
 use super::{Context, Failure, output};
 use crate::cluster::ClusterFile;
 use crate::keeper::{Cluster, Start};
@@ -16,7 +17,7 @@ pub(super) struct Up {
     #[arg(long)]
     detach: bool,
     #[command(flatten)]
-    look: super::console::Look,
+    pub(super) look: Look,
 }
 
 impl Up {
@@ -24,7 +25,7 @@ impl Up {
         self.detach
     }
 
-    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) async fn run(self, context: &Context, look: Look) -> Result<(), Failure> {
         let file = ClusterFile::load(&self.file)?;
         if self.detach {
             return self.detached(context, &file).await;
@@ -34,7 +35,7 @@ impl Up {
             return Err(Failure::environment(hint));
         }
         let cluster = self.start(context, &file).await?;
-        super::console::on_top_of(context, self.look, cluster).await
+        super::console::on_top_of(context, look, cluster).await
     }
 
     async fn start(&self, context: &Context, file: &ClusterFile) -> Result<Cluster, Failure> {
