@@ -49,6 +49,11 @@ fn wrong_usage_ends_with_2() {
     let site = Site::new();
     for (command, says) in [
         (&["no-such-command"][..], "unrecognized subcommand"),
+        (&["--read-only", "kill", "counter"], "opens none"),
+        (&["down", "a", "--all"], "cannot be used with"),
+        (&["--cluster", "a", "down", "--all"], "can't both be meant"),
+        (&["down", "--all", "--cluster", "a"], "can't both be meant"),
+        (&["attach", "a", "--cluster", "b"], "two clusters are named"),
         (&["run", "counter", "--for", "soon"], "is no duration"),
         (&["run", "counter", "--storm", "0/s"], "is no rate"),
         (&["run", "counter", "--defect", "cut a b"], "nothing is named `a` in counter"),

@@ -27,6 +27,8 @@ impl Look {
 #[derive(Debug, clap::Args)]
 pub(super) struct Attach {
     /// The cluster; not needed while only one is running
+    // Its id is not the field's name: `--cluster`, which every command knows, would be hidden by it.
+    #[arg(id = "name", value_name = "CLUSTER")]
     cluster: Option<String>,
     #[command(flatten)]
     pub(super) look: Look,

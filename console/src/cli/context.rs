@@ -49,9 +49,17 @@ impl Context {
     /// The state folder of the cluster that is meant: the one named, or the only one that runs.
     ///
     /// # Errors
-    /// If none or several could be meant.
+    /// If none or several could be meant, or two are named.
     pub fn folder(&self, named: Option<&str>) -> Result<StateFolder, Failure> {
-        if let Some(name) = named.or(self.cluster.as_deref()) {
+        let name = match (named, self.cluster.as_deref()) {
+            (Some(one), Some(other)) if one != other => {
+                let words =
+                    format!("two clusters are named, `{one}` and `{other}`; name the one that is meant");
+                return Err(Failure::usage(words));
+            }
+            (named, option) => named.or(option),
+        };
+        if let Some(name) = name {
             let folder = StateFolder::of(&self.parent()?, name).map_err(Failure::usage)?;
             if folder.cluster_file().exists() {
                 return Ok(folder);

@@ -269,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    #[test]
+    fn the_cluster_is_named_before_the_command_behind_it_or_by_the_option() {
+        for line in ["palib down --cluster a", "palib attach --cluster a", "palib --cluster a down"] {
+            assert_eq!(parse(line).context.cluster.as_deref(), Some("a"), "{line}");
+        }
+        for line in ["palib down a", "palib attach a", "palib down a --cluster a", "palib down --all"] {
+            parse(line);
+        }
+        let context = parse("palib down --cluster a --state nowhere").context;
+        let told = context.folder(Some("b")).expect_err("two clusters are named");
+        assert!(matches!(told, Failure::Usage(_)), "{told:?}");
+    }
+
     fn read_only_is_refused_where_no_console_opens() {
         for line in ["palib --read-only kill counter", "palib --ascii ps", "palib --read-only up x --detach"]
         {
