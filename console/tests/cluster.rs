@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::process::{Child, Stdio};
+
 use serde_json::{Value, json};
-use support::{Site, eventually};
+use support::{Ran, Site, eventually};
 
 /// The process that has the mark of service of an alias.
 fn in_service(site: &Site, alias: &str) -> Option<String> {
@@ -24,6 +26,15 @@ fn up(site: &Site) {
             is.then_some(()).ok_or_else(|| format!("{rows}"))
         });
     }
+}
+
+/// Waits until a command ends by itself.
+fn ended(mut command: Child) -> Ran {
+    eventually("the command ends", || match command.try_wait().expect("it is our child") {
+        Some(_) => Ok(()),
+        None => Err("it goes on".to_owned()),
+    });
+    command.wait_with_output().expect("it has ended").into()
 }
 
 fn is_sorted_array(rows: &Value) -> bool {
@@ -92,5 +103,27 @@ fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
     let called = site.palib(&["call", "counter", "read by-hand", "--json"]).ok().json();
     assert_eq!(called["reply"], "5");
     site.palib(&["down", "--all"]).ok();
+    site.assert_nobody_is_left();
+}
+
+/// Such a command once went on for ever: it took every refusal for one that passes.
+#[test]
+fn a_defect_that_comes_again_names_who_is_there_and_ends_with_its_cluster() {
+    let site = Site::new();
+    up(&site);
+    let nobody = site.palib(&["defect", "every 10ms kill countr"]);
+    assert_eq!(nobody.code, Some(2), "{nobody:?}");
+    assert!(nobody.err.contains("did you mean `counter`?"), "{nobody:?}");
+
+    let mut again = site.command(&["defect", "every 20ms hang caller 1ms"]);
+    let again = again.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("palib can be run");
+    eventually("it has struck", || {
+        let events = site.palib(&["events", "--grep", "hang caller"]).ok().out;
+        (!events.is_empty()).then_some(()).ok_or(events)
+    });
+    site.palib(&["down"]).ok();
+    let ended = ended(again);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("is not running"), "{ended:?}");
     site.assert_nobody_is_left();
 }

@@ -7,9 +7,10 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::ps::unexpected;
-use super::{Context, Failure, output};
+use super::targets::Targets;
+use super::{Context, Failure, aliases, output};
 use crate::defect::Defect;
-use crate::operator::OperatorClient;
+use crate::operator::{OperatorClient, OperatorError};
 use crate::run::inject;
 use crate::units::parse_duration;
 
@@ -134,6 +135,7 @@ impl DefectCommand {
         let defect: Defect = self.spec.join(" ").parse().map_err(Failure::usage)?;
         defect.check_possible().map_err(Failure::usage)?;
         let client = context.connect().await?;
+        check_targets(&client, &defect).await?;
         let mut random = StdRng::seed_from_u64(self.seed);
         tokio::time::sleep(defect.when.after.unwrap_or_default()).await;
         loop {
@@ -142,8 +144,11 @@ impl DefectCommand {
             }
             match client.request(inject::request(&defect.injury)).await {
                 Ok(answer) => done(context, answer)?,
-                // Whoever was hit last may not be replaced yet: a defect that comes again waits for it.
-                Err(refused) if defect.when.every.is_some() => tracing::warn!("{refused}"),
+                // Whoever was hit last may not be replaced yet, and the FTM itself may have been hit: a defect that comes
+                // again waits for them. A cluster that is down does not come back.
+                Err(refused) if defect.when.every.is_some() && !is_down(&refused) => {
+                    tracing::warn!("{refused}");
+                }
                 Err(refused) => return Err(refused.into()),
             }
             if defect.when.every.is_none() {
@@ -180,6 +185,21 @@ impl Heal {
         }
         Ok(())
     }
+}
+
+/// A defect that names nobody would be tried, and refused, for ever.
+async fn check_targets(client: &OperatorClient, defect: &Defect) -> Result<(), Failure> {
+    let (aliases, processes) = (aliases::all(client).await?, processes(client).await?);
+    let targets = Targets {
+        cluster: &client.folder().cluster(),
+        aliases: aliases.iter().map(|row| row.alias.as_str()).collect(),
+        processes: processes.iter().map(|row| row.process.as_str()).collect(),
+    };
+    targets.check(defect)
+}
+
+fn is_down(error: &OperatorError) -> bool {
+    matches!(error, OperatorError::NotRunning { .. })
 }
 
 /// Whether a word looks like an id of the ledger: `P1`.

@@ -28,6 +28,7 @@ mod run;
 mod simulate;
 mod sweep;
 mod table;
+mod targets;
 mod up;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::targets::Targets;
 use super::up::base_of;
 use super::{Context, Failure, output};
 use crate::cluster::ClusterFile;
@@ -93,30 +94,12 @@ impl Run {
 
 /// A defect that names nobody would hit nobody for the whole run.
 fn check_targets(file: &ClusterFile, defects: &[Defect]) -> Result<(), Failure> {
-    let aliases: Vec<&str> = file.aliases.iter().map(|alias| alias.name.as_str()).collect();
-    let mut any: Vec<&str> = file.processes.iter().map(|process| process.name.as_str()).collect();
-    any.extend(&aliases);
-    any.push("ftm");
-    for (defect, target) in
-        defects.iter().flat_map(|defect| defect.targets().into_iter().map(move |target| (defect, target)))
-    {
-        // Only an alias has defect points and a disk, and the FTM points of its own.
-        let (known, what) = match defect.injury.alias() {
-            Some(_) => (&aliases, "no alias"),
-            None => (&any, "nothing"),
-        };
-        if !known.contains(&target.0.as_str()) {
-            let hint = match crate::units::closest(&target.0, known.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("there are: {}", known.join(", ")),
-            };
-            return Err(Failure::usage(format!(
-                "--defect \"{defect}\": {what} is named `{target}` in {}; {hint}",
-                file.name
-            )));
-        }
-    }
-    Ok(())
+    let targets = Targets {
+        cluster: &file.name,
+        aliases: file.aliases.iter().map(|alias| alias.name.as_str()).collect(),
+        processes: file.processes.iter().map(|process| process.name.as_str()).collect(),
+    };
+    defects.iter().try_for_each(|defect| targets.check(defect))
 }
 
 impl From<RunError> for Failure {
