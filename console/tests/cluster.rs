@@ -121,6 +121,16 @@ fn a_defect_that_comes_again_names_who_is_there_and_ends_with_its_cluster() {
         let events = site.palib(&["events", "--grep", "hang caller"]).ok().out;
         (!events.is_empty()).then_some(()).ok_or(events)
     });
+    // What was told to exit is healed as well.
+    site.palib(&["exit", "counter-2"]).ok();
+    eventually("it is down", || {
+        let rows = site.palib(&["ps", "--json"]).ok().json();
+        let is = rows.as_array().is_some_and(|rows| rows.iter().any(|row| row["state"] == "down"));
+        is.then_some(()).ok_or_else(|| rows.to_string())
+    });
+    let healed = site.palib(&["heal"]).ok();
+    assert!(healed.out.contains("counter-2 ends and is started again"), "{healed:?}");
+
     site.palib(&["down"]).ok();
     let ended = ended(again);
     assert_eq!(ended.code, Some(3), "{ended:?}");

@@ -11,7 +11,7 @@ use super::targets::Targets;
 use super::{Context, Failure, aliases, output};
 use crate::defect::Defect;
 use crate::operator::{OperatorClient, OperatorError};
-use crate::run::inject;
+use crate::run::{heal, inject};
 use crate::units::parse_duration;
 
 /// Kill a process.
@@ -79,7 +79,8 @@ pub(super) struct DefectCommand {
     seed: u64,
 }
 
-/// Take defects back: armed points are disarmed, whoever was stopped or waits goes on, links and disks are whole again.
+/// Take defects back: armed points are disarmed, whoever was stopped or waits goes on, links and disks are whole again, and
+/// who was told to exit is started again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Heal {
     /// Only this defect of the ledger, such as P1 or L1, or only this process
@@ -161,30 +162,42 @@ impl DefectCommand {
 impl Heal {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        let rows = processes(&client).await?;
-        let remedies = match self.only {
-            Some(name) if rows.iter().all(|row| row.process != name) && is_id(&name) => {
-                vec![OperatorRequest::Disarm { id: name }]
-            }
-            Some(process) => vec![OperatorRequest::Resume { process }],
-            None => {
-                let halted =
-                    rows.into_iter().filter(|row| matches!(row.state.as_str(), "stopped" | "paused"));
-                let resumed = halted.map(|row| OperatorRequest::Resume { process: row.process });
-                let mut lasting = rows_of(&client, OperatorRequest::Faults).await?;
-                lasting.extend(armed(&client).await?);
-                let disarmed = lasting.into_iter().map(|row| OperatorRequest::Disarm { id: row.id });
-                disarmed.chain(resumed).collect()
-            }
-        };
-        if remedies.is_empty() {
-            return done(context, OperatorAnswer::Done("nothing is stopped, armed or broken".to_owned()));
+        match self.only {
+            Some(only) => done(context, client.request(only_remedy(&client, only).await?).await?),
+            None => heal_all(context, &client).await,
         }
-        for remedy in remedies {
-            done(context, client.request(remedy).await?)?;
-        }
-        Ok(())
     }
+}
+
+/// What takes back one defect, or what one process needs.
+async fn only_remedy(client: &OperatorClient, only: String) -> Result<OperatorRequest, Failure> {
+    let rows = processes(client).await?;
+    let row = rows.iter().find(|row| row.process == only);
+    Ok(match row.and_then(heal::remedy) {
+        Some(remedy) => remedy,
+        None if row.is_none() && is_id(&only) => OperatorRequest::Disarm { id: only },
+        None => OperatorRequest::Resume { process: only },
+    })
+}
+
+async fn heal_all(context: &Context, client: &OperatorClient) -> Result<(), Failure> {
+    let (mut told, mut any) = (Ok(()), false);
+    let tell = |answer| {
+        any = true;
+        if told.is_ok() {
+            told = done(context, answer);
+        }
+    };
+    let left = heal::heal(async |request| client.request(request).await, tell).await?;
+    told?;
+    if !left.is_empty() {
+        let words: Vec<_> = left.iter().map(ToString::to_string).collect();
+        return Err(Failure::environment(format!("not everything is healed: {}", words.join("; "))));
+    }
+    if any {
+        return Ok(());
+    }
+    done(context, OperatorAnswer::Done("nothing is stopped, armed, broken or told to exit".to_owned()))
 }
 
 /// A defect that names nobody would be tried, and refused, for ever.
@@ -219,11 +232,7 @@ async fn processes(client: &OperatorClient) -> Result<Vec<ProcessRow>, Failure> 
 
 /// The defect points that are armed.
 pub(super) async fn armed(client: &OperatorClient) -> Result<Vec<ArmedRow>, Failure> {
-    rows_of(client, OperatorRequest::Armed).await
-}
-
-async fn rows_of(client: &OperatorClient, request: OperatorRequest) -> Result<Vec<ArmedRow>, Failure> {
-    match client.request(request).await? {
+    match client.request(OperatorRequest::Armed).await? {
         OperatorAnswer::Armed(rows) => Ok(rows),
         other => Err(unexpected(&other)),
     }

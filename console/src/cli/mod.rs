@@ -95,7 +95,7 @@ enum Command {
     Defect(inject::DefectCommand),
     /// The defect points and where they are, or those that are armed
     Points(points::Points),
-    /// Take defects back: disarm points, let everything go on that was stopped
+    /// Take defects back: disarm points, let go on what was stopped, start again who was told to exit
     Heal(inject::Heal),
     /// Make one exactly-once call
     Call(call::Call),
@@ -270,7 +270,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn the_cluster_is_named_before_the_command_behind_it_or_by_the_option() {
         for line in ["palib down --cluster a", "palib attach --cluster a", "palib --cluster a down"] {
             assert_eq!(parse(line).context.cluster.as_deref(), Some("a"), "{line}");
@@ -283,6 +282,7 @@ mod tests {
         assert!(matches!(told, Failure::Usage(_)), "{told:?}");
     }
 
+    #[test]
     fn read_only_is_refused_where_no_console_opens() {
         for line in ["palib --read-only kill counter", "palib --ascii ps", "palib --read-only up x --detach"]
         {

@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod books;
+pub mod heal;
 pub mod inject;
 mod keep;
 mod kinds;

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use palib::control::{Event, MemberState, OperatorAnswer, OperatorRequest};
+use palib::control::{Event, MemberState};
 
 use super::RunError;
+use super::heal::heal;
 use crate::cluster::ClusterFile;
 use crate::keeper::{Cluster, Start};
 use crate::operator::{EventStream, OperatorClient};
@@ -115,26 +116,8 @@ impl Stage {
     /// # Errors
     /// If the FTM does not answer.
     pub async fn heal(&self) -> Result<(), RunError> {
-        for lasting in [OperatorRequest::Armed, OperatorRequest::Faults] {
-            let OperatorAnswer::Armed(rows) = self.client().request(lasting).await? else { continue };
-            for row in rows {
-                // It may have fired just now, or its span is over, which is as good.
-                let _ = self.client().request(OperatorRequest::Disarm { id: row.id }).await;
-            }
-        }
-        let OperatorAnswer::Processes(rows) = self.client().request(OperatorRequest::Processes).await? else {
-            return Ok(());
-        };
-        for row in rows {
-            let process = row.process;
-            let order = match row.state.as_str() {
-                "stopped" | "paused" => OperatorRequest::Resume { process },
-                "down" => OperatorRequest::Restart { process },
-                _ => continue,
-            };
-            // Between the list and the order it may have been resumed by itself: that is as good.
-            let _ = self.client().request(order).await;
-        }
+        // What could not be taken back shows in what follows: a run does not come to rest with it.
+        heal(async |request| self.client().request(request).await, |_| ()).await?;
         Ok(())
     }
 
