@@ -106,6 +106,27 @@ fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
     site.assert_nobody_is_left();
 }
 
+#[test]
+fn a_call_without_an_outcome_tells_programs_its_id() {
+    let site = Site::new();
+    up(&site);
+    site.palib(&["defect", "pause counter@before-commit"]).ok();
+    eventually("it waits at the point", || {
+        let rows = site.palib(&["ps", "--json"]).ok().json();
+        let is = rows.as_array().is_some_and(|rows| rows.iter().any(|row| row["state"] == "paused"));
+        is.then_some(()).ok_or_else(|| rows.to_string())
+    });
+    let called = site.palib(&["call", "counter", "inc by-hand 5", "--deadline", "300ms", "--json"]);
+    assert_eq!(called.code, Some(1), "{called:?}");
+    let row = called.json();
+    assert_eq!((&row["status"], &row["reply"]), (&json!("unknown"), &json!(null)), "{row}");
+
+    site.palib(&["heal"]).ok();
+    let id = row["id"].as_str().expect("an id");
+    let again = site.palib(&["call", "counter", "inc by-hand 5", "--id", id, "--json"]).ok().json();
+    assert_eq!((&again["status"], &again["reply"]), (&json!("ok"), &json!("5")), "{again}");
+}
+
 /// Such a command once went on for ever: it took every refusal for one that passes.
 #[test]
 fn a_defect_that_comes_again_names_who_is_there_and_ends_with_its_cluster() {

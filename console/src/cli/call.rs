@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Context, Failure, output};
-use crate::run::one_call::{self, CallError};
+use crate::run::one_call::{self, CallError, CallReport};
 use crate::units::{self, parse_duration};
 
 /// Make one exactly-once call.
@@ -28,7 +28,7 @@ pub(super) struct Call {
 #[derive(Debug, Serialize)]
 struct Row {
     id: String,
-    /// `ok`, or `fail`: the service's own failure.
+    /// `ok`, `fail` (the service's own failure), or `unknown`: it may yet be executed, and can be asked for again by its id.
     status: &'static str,
     reply: Option<String>,
     /// The reply in hexadecimal digits, if it is no text.
@@ -42,33 +42,47 @@ impl Call {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
         let payload = Bytes::from(self.payload.join(" "));
-        let report = one_call::call(&client, &self.alias, payload, self.id.as_deref(), self.deadline).await?;
-        let failed = report.outcome.is_err();
-        let (Ok(body) | Err(body)) = &report.outcome;
-        let text = std::str::from_utf8(body).ok().map(str::to_owned);
-        let hex = text.is_none().then(|| body.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let us = u64::try_from(report.took.as_micros()).unwrap_or(u64::MAX);
+        let called = one_call::call(&client, &self.alias, payload, self.id.as_deref(), self.deadline).await;
+        if context.json
+            && let Err(CallError::Unknown { id, sent, waited, .. }) = &called
+        {
+            output::json(&Row::unknown(id, *sent, *waited))?;
+        }
+        let row = Row::of(called?);
+        let failed = row.status == "fail";
         if context.json {
-            let status = if failed { "fail" } else { "ok" };
-            let redundant = report.redundant;
-            output::json(&Row {
-                id: report.id,
-                status,
-                reply: text,
-                reply_hex: hex,
-                redundant,
-                sent: report.sent,
-                us,
-            })?;
+            output::json(&row)?;
         } else {
-            output::line(text.or(hex.map(|hex| format!("0x{hex}"))).unwrap_or_default())?;
+            let Row { id, reply, reply_hex, redundant, sent, us, .. } = row;
+            output::line(reply.or(reply_hex.map(|hex| format!("0x{hex}"))).unwrap_or_default())?;
             // Apart from the reply, so that a script can use standard output as it is.
-            let from = if report.redundant { ", from the redundancy table" } else { "" };
+            let from = if redundant { ", from the redundancy table" } else { "" };
             let failed = if failed { ", failed by the service" } else { "" };
-            eprintln!("id {}, {}, sent {} time(s){from}{failed}", report.id, units::micros(us), report.sent);
+            eprintln!("id {id}, {}, sent {sent} time(s){from}{failed}", units::micros(us));
         }
         if failed { Err(Failure::NotClean) } else { Ok(()) }
     }
+}
+
+impl Row {
+    fn of(report: CallReport) -> Self {
+        let status = if report.outcome.is_err() { "fail" } else { "ok" };
+        let (Ok(body) | Err(body)) = &report.outcome;
+        let reply = std::str::from_utf8(body).ok().map(str::to_owned);
+        let hex = || body.iter().map(|byte| format!("{byte:02x}")).collect();
+        let reply_hex = reply.is_none().then(hex);
+        let CallReport { id, redundant, sent, took, .. } = report;
+        Self { id, status, reply, reply_hex, redundant, sent, us: whole_us(took) }
+    }
+
+    fn unknown(id: &str, sent: u32, waited: Duration) -> Self {
+        let (id, us) = (id.to_owned(), whole_us(waited));
+        Self { id, status: "unknown", reply: None, reply_hex: None, redundant: false, sent, us }
+    }
+}
+
+fn whole_us(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl From<CallError> for Failure {
@@ -82,7 +96,9 @@ impl From<CallError> for Failure {
                 eprintln!("palib: {error}");
                 Self::NotClean
             }
-            CallError::Link(_) | CallError::Identity(_) => Self::environment(error),
+            CallError::NotSent { .. } | CallError::Link(_) | CallError::Identity(_) => {
+                Self::environment(error)
+            }
         }
     }
 }

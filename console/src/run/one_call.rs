@@ -13,6 +13,7 @@ use palib::transport::{Endpoint, Link, LinkError};
 use palib::wire::Frame;
 use palib_core::ids::{AliasId, CallId, Incarnation, Mark, Origin, TransId};
 use palib_core::message::{Message, Outcome, Refusal, Request};
+use tokio::time::timeout_at;
 
 use crate::operator::{OperatorClient, OperatorError};
 
@@ -69,6 +70,14 @@ pub enum CallError {
         /// Why.
         why: &'static str,
     },
+    /// The FTM did not answer in time, so nothing was sent.
+    #[error("the FTM did not say within {waited:?} who serves `{alias}`; nothing was sent: call again")]
+    NotSent {
+        /// The alias.
+        alias: String,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// Nobody answered in time.
     #[error(
         "call {id} has no outcome after {waited:?} ({last}); it may yet be executed. \
@@ -77,6 +86,8 @@ pub enum CallError {
     Unknown {
         /// Its id.
         id: String,
+        /// How often the request was sent.
+        sent: u32,
         /// How long was waited.
         waited: Duration,
         /// What was seen last.
@@ -84,7 +95,8 @@ pub enum CallError {
     },
 }
 
-/// Calls an alias, or asks again for a call made before.
+/// Calls an alias, or asks again for a call made before. The deadline holds for all of it: an FTM that is being started
+/// again is waited for as well.
 ///
 /// # Errors
 /// If there is no outcome: the error says whether the call may yet be executed.
@@ -95,11 +107,11 @@ pub async fn call(
     again: Option<&str>,
     deadline: Duration,
 ) -> Result<CallReport, CallError> {
-    let row = row_of(client, alias).await?;
-    let id = match again {
-        Some(text) => read_id(text)?,
-        None => new_id(client).await?,
-    };
+    let began = Instant::now();
+    let until = began + deadline;
+    let prepared = timeout_at(until.into(), prepare(client, alias, again)).await;
+    let not_sent = |_| CallError::NotSent { alias: alias.to_owned(), waited: deadline };
+    let (row, id) = prepared.map_err(not_sent)??;
     let Origin::Incarnation(born) = id.origin else { return Err(CallError::NotAnId(id.to_string())) };
     let request = Request {
         id,
@@ -115,7 +127,6 @@ pub async fn call(
     let identity =
         Identity::load(&folder.certificate("operator"), &folder.key("operator"), &folder.authority())?;
     let endpoint = Endpoint::bind(&identity, SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let began = Instant::now();
     let mut calling = Calling {
         client,
         alias,
@@ -124,7 +135,7 @@ pub async fn call(
         text: text_of(id),
         last: "nothing was sent yet".to_owned(),
     };
-    let answered = tokio::time::timeout(deadline, calling.until_answered()).await;
+    let answered = timeout_at(until.into(), calling.until_answered()).await;
     let took = began.elapsed();
     calling.endpoint.close().await;
     match answered {
@@ -139,7 +150,10 @@ pub async fn call(
             took,
         }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(CallError::Unknown { id: calling.text, waited: deadline, last: calling.last }),
+        Err(_) => {
+            let Calling { text: id, request, last, .. } = calling;
+            Err(CallError::Unknown { id, sent: request.attempt, waited: deadline, last })
+        }
     }
 }
 
@@ -223,6 +237,20 @@ impl Calling<'_> {
             }
         }
     }
+}
+
+/// Whom to call, and under which id.
+async fn prepare(
+    client: &OperatorClient,
+    alias: &str,
+    again: Option<&str>,
+) -> Result<(AliasRow, CallId), CallError> {
+    let row = row_of(client, alias).await?;
+    let id = match again {
+        Some(text) => read_id(text)?,
+        None => new_id(client).await?,
+    };
+    Ok((row, id))
 }
 
 async fn row_of(client: &OperatorClient, alias: &str) -> Result<AliasRow, CallError> {
