@@ -80,6 +80,33 @@ fn an_interrupted_run_takes_everything_down_with_it() {
     }
 }
 
+/// The state of the first run once lay in the way of the second, with its keys.
+#[test]
+fn a_run_that_was_interrupted_is_no_obstacle_to_the_next() {
+    let site = Site::new();
+    for nodes_wanted in [1, 4] {
+        let mut run = site
+            .command(&["run", "counter", "--for", "60s", "--out", "out"])
+            .spawn()
+            .expect("palib can be run");
+        eventually("a part of the cluster is there", || {
+            let nodes = site.processes().iter().filter(|line| line.contains(" node")).count();
+            (nodes >= nodes_wanted).then_some(()).ok_or_else(|| format!("{nodes} nodes"))
+        });
+        let pid = rustix::process::Pid::from_child(&run);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal to our own child");
+        assert_eq!(run.wait().expect("the run ends").code(), Some(3));
+        assert!(!site.path().join("out/state").exists(), "keys do not stay");
+        site.assert_nobody_is_left();
+    }
+    let again = ["run", "counter", "--calls", "20", "--rate", "0", "--out", "out"];
+    site.palib(&again).ok();
+    std::fs::create_dir(site.path().join("out/state")).expect("a writable folder");
+    let blocked = site.palib(&again);
+    assert_eq!(blocked.code, Some(3), "{blocked:?}");
+    assert!(blocked.err.contains("remove ") && blocked.err.contains("out/state"), "{blocked:?}");
+}
+
 #[test]
 fn the_ftm_may_die_in_the_middle() {
     let site = Site::new();

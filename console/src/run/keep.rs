@@ -36,8 +36,11 @@ impl Folder {
         };
         let parent = path.join("state");
         if parent.exists() {
-            let busy = std::io::Error::other("there is the state of another run in it; name an empty folder");
-            return Err(RunError::io(&path)(busy));
+            let why = format!(
+                "there is the state of another run in it; remove {} unless that goes on, or name another folder",
+                parent.display()
+            );
+            return Err(RunError::io(&path)(std::io::Error::other(why)));
         }
         Ok(Self { temporary, path, parent, cluster: cluster.to_owned() })
     }
@@ -66,10 +69,17 @@ impl Folder {
 
     /// Lets the folder stay, because somebody will want to look into it.
     pub(super) fn keep_for_looking(&mut self, tell: &mut dyn FnMut(&str)) {
-        if let Some(temporary) = self.temporary.take() {
-            let path = temporary.keep();
-            tell(&format!("everything of this run stays in {}", path.display()));
+        // From now on it is a folder like one that was asked for.
+        self.temporary.take().map(TempDir::keep);
+        tell(&format!("everything of this run stays in {}", self.path.display()));
+    }
+
+    /// Removes the state of a run that was interrupted: nobody looks into it, and there are keys in it.
+    pub(super) fn discard(&self) -> Result<(), RunError> {
+        if self.parent.exists() {
+            fs::remove_dir_all(&self.parent).map_err(RunError::io(&self.parent))?;
         }
+        Ok(())
     }
 
     /// Writes the summary and brings what is worth keeping to the top; keys and tickets go.
@@ -89,7 +99,7 @@ impl Folder {
                 fs::rename(&from, &to).map_err(RunError::io(&to))?;
             }
         }
-        fs::remove_dir_all(&self.parent).map_err(RunError::io(&self.parent))?;
+        self.discard()?;
         let file = self.path.join("summary.json");
         let text = serde_json::to_string(summary).unwrap_or_default();
         fs::write(&file, text + "\n").map_err(RunError::io(&file))

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::cluster::ClusterFile;
 use crate::defect::Defect;
 use crate::history::HistoryError;
-use crate::keeper::ClusterError;
+use crate::keeper::{self, ClusterError};
 use crate::operator::OperatorError;
 
 pub use aftermath::CALLS_AFTER;
@@ -171,7 +171,12 @@ pub async fn run(options: &RunOptions, tell: &mut dyn FnMut(&str)) -> Result<Sum
                 return Err(error);
             }
         },
-        () = interrupted.next() => return Err(RunError::Interrupted),
+        () = interrupted.next() => {
+            // Its start was dropped half done: what it had started goes down by itself, and is waited for.
+            keeper::down(&folder.state()?).await?;
+            folder.discard()?;
+            return Err(RunError::Interrupted);
+        }
     };
     let done = tokio::select! {
         done = injure_and_settle(&mut stage, options, tell) => done,
@@ -180,7 +185,8 @@ pub async fn run(options: &RunOptions, tell: &mut dyn FnMut(&str)) -> Result<Sum
     let stopped = stage.shutdown().await;
     let summary = match (done, stopped) {
         (Ok(settled), Ok(())) => verify::verify(&folder, options, settled),
-        (Err(error), _) | (_, Err(error)) => Err(error),
+        // Who interrupts a run is told that everything is down, so it must be.
+        (Ok(_) | Err(RunError::Interrupted), Err(error)) | (Err(error), _) => Err(error),
     };
     match &summary {
         Ok(summary) if summary.is_clean() => folder.finish(summary)?,
@@ -188,7 +194,7 @@ pub async fn run(options: &RunOptions, tell: &mut dyn FnMut(&str)) -> Result<Sum
             folder.keep_for_looking(tell);
             folder.finish(summary)?;
         }
-        Err(RunError::Interrupted) => {}
+        Err(RunError::Interrupted) => folder.discard()?,
         Err(_) => folder.keep_for_looking(tell),
     }
     summary
