@@ -80,6 +80,24 @@ fn an_interrupted_run_takes_everything_down_with_it() {
     }
 }
 
+/// A run whose calls had all failed was once clean.
+#[test]
+fn a_run_without_an_acknowledged_call_is_not_clean() {
+    let site = Site::new();
+    let shop = palib_console::cluster::Demo::find("orders").expect("a demo").text;
+    let file = site.file("shut.toml", &shop.replace("refuse_one_in = 12", "refuse_one_in = 1"));
+    let ran = site.palib(&["run", &file, "--for", "500ms", "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let summary = ran.json();
+    assert_eq!(
+        (&summary["verdict"], &summary["calls"]["acked"]),
+        (&"not clean: nothing was acknowledged".into(), &0.into()),
+        "{summary}"
+    );
+    assert!(summary["calls"]["failed"].as_u64() > Some(0), "{summary}");
+    site.assert_nobody_is_left();
+}
+
 /// The state of the first run once lay in the way of the second, with its keys.
 #[test]
 fn a_run_that_was_interrupted_is_no_obstacle_to_the_next() {

@@ -2,7 +2,9 @@
 
 mod support;
 
-use support::Site;
+use std::process::Stdio;
+
+use support::{Ran, Site, eventually};
 
 #[test]
 fn a_mistake_in_a_cluster_file_ends_with_2_and_says_where() {
@@ -49,6 +51,7 @@ fn wrong_usage_ends_with_2() {
     let site = Site::new();
     for (command, says) in [
         (&["no-such-command"][..], "unrecognized subcommand"),
+        (&["simulate", "--seeds", "0"], "0 is not in 1.."),
         (&["--read-only", "kill", "counter"], "opens none"),
         (&["down", "a", "--all"], "cannot be used with"),
         (&["--cluster", "a", "down", "--all"], "can't both be meant"),
@@ -135,6 +138,32 @@ fn a_history_is_judged() {
     let ran = site.palib(&["check", &doubled, "--json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(ran.json()["verdict"], "violated");
+    let empty = site.file("empty.jsonl", "");
+    let ran = site.palib(&["check", &empty]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("undecided") && ran.out.contains("nothing was acknowledged"), "{ran:?}");
     let nonsense = site.file("nonsense.jsonl", "not json\n");
     assert_eq!(site.palib(&["check", &nonsense]).code, Some(2));
+}
+
+#[test]
+fn a_simulation_that_is_interrupted_is_not_clean() {
+    let site = Site::new();
+    let mut command = site.command(&["simulate", "--seeds", "1000000000", "--jobs", "1", "--json"]);
+    let mut simulation =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("palib can be run");
+    // Before it listens to signals, one would just end it.
+    let status = format!("/proc/{}/status", simulation.id());
+    eventually("it listens", || {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default().trim();
+        let caught = u64::from_str_radix(caught, 16).unwrap_or(0);
+        (caught & 0b10 != 0).then_some(()).ok_or(text)
+    });
+    let pid = rustix::process::Pid::from_child(&simulation);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal to our own child");
+    simulation.wait().expect("it ends");
+    let ran = Ran::from(simulation.wait_with_output().expect("it has ended"));
+    assert_eq!((ran.code, &ran.json()["interrupted"]), (Some(3), &true.into()), "{ran:?}");
+    assert!(ran.err.contains("interrupted"), "{ran:?}");
 }

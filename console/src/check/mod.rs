@@ -35,7 +35,8 @@ pub enum Outcome {
     Clean,
     /// No order explains the answers.
     Violated,
-    /// The search was given up before it found an order, or that there is none.
+    /// The search was given up before it found an order, or that there is none; or nothing was acknowledged that could be
+    /// judged.
     Undecided,
 }
 
@@ -184,6 +185,9 @@ pub fn check(history: &History) -> Result<Verdict, BadLine> {
             Judged::Wrong(found) => report(history, &mut verdict, part, found),
             Judged::GivenUp(why) => verdict.undecided.push(format!("{part}: {why}")),
         }
+    }
+    if verdict.calls.acked == 0 {
+        verdict.undecided.push("nothing was acknowledged".to_owned());
     }
     verdict.verdict = match (verdict.violations_found, verdict.undecided.len()) {
         (0, 0) => Outcome::Clean,

@@ -21,7 +21,7 @@ simulated. A seed is the same schedule on every machine. What breaks an invarian
 )]
 pub(super) struct Simulate {
     /// How many schedules
-    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 1, value_name = "SEED")]
@@ -85,7 +85,15 @@ impl Simulate {
         } else {
             print(&report)?;
         }
-        if report.violations == 0 { Ok(()) } else { Err(Failure::NotClean) }
+        match report.violations {
+            0 if report.interrupted => Err(Failure::environment(format!(
+                "interrupted; {} of {} schedules are done, and the same command begins anew",
+                units::count(report.schedules),
+                units::count(seeds)
+            ))),
+            0 => Ok(()),
+            _ => Err(Failure::NotClean),
+        }
     }
 }
 
@@ -103,11 +111,14 @@ fn show(progress: Progress, seeds: u64) {
 
 fn print(report: &Report) -> Result<(), Failure> {
     let (schedules, per_second) = (units::count(report.schedules), units::count(report.per_second as u64));
-    let what = if report.violations == 0 { "clean" } else { "NOT CLEAN" };
+    let what = match report.violations {
+        0 if report.interrupted => "interrupted",
+        0 => "clean",
+        _ => "NOT CLEAN",
+    };
     let without = report.without.as_ref().map_or(String::new(), |guard| format!(" without {guard}"));
-    let interrupted = if report.interrupted { ", interrupted" } else { "" };
     output::line(format!(
-        "{what}: {schedules} schedules{without} from seed {} on, {} violations, in {:.1} s ({per_second}/s){interrupted}",
+        "{what}: {schedules} schedules{without} from seed {} on, {} violations, in {:.1} s ({per_second}/s)",
         report.from, report.violations, report.seconds
     ))?;
     let mut table = output::Table::new(&["HOW OFTEN>", "WHAT HAPPENED"]);

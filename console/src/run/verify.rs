@@ -31,6 +31,7 @@ pub(super) fn verify(folder: &Folder, options: &RunOptions, settled: Settled) ->
     match checked.verdict {
         Outcome::Clean => {}
         Outcome::Violated => reasons.push("history"),
+        Outcome::Undecided if totals.acked == 0 => reasons.push("nothing was acknowledged"),
         Outcome::Undecided => reasons.push("history undecided"),
     }
     violations.extend(checked.violations.iter().filter_map(|violation| serde_json::to_value(violation).ok()));
