@@ -28,6 +28,16 @@ fn up(site: &Site) {
     }
 }
 
+/// Waits until a process whose name begins so is in this state.
+fn until_one_is(site: &Site, name: &str, state: &str) {
+    eventually(state, || {
+        let rows = site.palib(&["ps", "--json"]).ok().json();
+        let named = |row: &Value| row["process"].as_str().is_some_and(|process| process.starts_with(name));
+        let is = rows.as_array().into_iter().flatten().any(|row| named(row) && row["state"] == state);
+        is.then_some(()).ok_or_else(|| rows.to_string())
+    });
+}
+
 /// Waits until a command ends by itself.
 fn ended(mut command: Child) -> Ran {
     eventually("the command ends", || match command.try_wait().expect("it is our child") {
@@ -106,16 +116,29 @@ fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
     site.assert_nobody_is_left();
 }
 
+/// A script must know whether to try again or to give up.
+#[test]
+fn what_is_not_possible_just_now_ends_with_3_and_a_mistake_with_2() {
+    let site = Site::new();
+    up(&site);
+    for process in ["counter-1", "counter-2"] {
+        site.palib(&["exit", process]).ok();
+        until_one_is(&site, process, "down");
+    }
+    let later = site.palib(&["kill", "counter"]);
+    assert_eq!(later.code, Some(3), "{later:?}");
+    assert!(later.err.contains("try again"), "{later:?}");
+    let mistake = site.palib(&["kill", "counter-1"]);
+    assert_eq!(mistake.code, Some(2), "{mistake:?}");
+    assert!(mistake.err.contains("`restart` starts it"), "{mistake:?}");
+}
+
 #[test]
 fn a_call_without_an_outcome_tells_programs_its_id() {
     let site = Site::new();
     up(&site);
     site.palib(&["defect", "pause counter@before-commit"]).ok();
-    eventually("it waits at the point", || {
-        let rows = site.palib(&["ps", "--json"]).ok().json();
-        let is = rows.as_array().is_some_and(|rows| rows.iter().any(|row| row["state"] == "paused"));
-        is.then_some(()).ok_or_else(|| rows.to_string())
-    });
+    until_one_is(&site, "counter", "paused");
     let called = site.palib(&["call", "counter", "inc by-hand 5", "--deadline", "300ms", "--json"]);
     assert_eq!(called.code, Some(1), "{called:?}");
     let row = called.json();
@@ -144,11 +167,7 @@ fn a_defect_that_comes_again_names_who_is_there_and_ends_with_its_cluster() {
     });
     // What was told to exit is healed as well.
     site.palib(&["exit", "counter-2"]).ok();
-    eventually("it is down", || {
-        let rows = site.palib(&["ps", "--json"]).ok().json();
-        let is = rows.as_array().is_some_and(|rows| rows.iter().any(|row| row["state"] == "down"));
-        is.then_some(()).ok_or_else(|| rows.to_string())
-    });
+    until_one_is(&site, "counter-2", "down");
     let healed = site.palib(&["heal"]).ok();
     assert!(healed.out.contains("counter-2 ends and is started again"), "{healed:?}");
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::sight::Source;
 use crate::history;
+use crate::operator::OperatorError;
 use crate::run::{RunError, Stage};
 
 /// How many rows of a table are looked at.
@@ -54,7 +55,7 @@ async fn ask(stage: &Stage, alias: &str, query: Query) -> Result<Option<Answer>,
     let request = OperatorRequest::Query { alias: alias.to_owned(), query };
     match stage.client().request(request).await {
         Ok(OperatorAnswer::Query(answer)) => Ok(Some(answer)),
-        Ok(_) | Err(crate::operator::OperatorError::Refused(_)) => Ok(None),
+        Ok(_) | Err(OperatorError::Refused(_) | OperatorError::NotNow(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

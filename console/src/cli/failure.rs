@@ -14,7 +14,7 @@ pub enum Failure {
     NotClean,
     /// Exit code 2: wrong usage or bad input.
     Usage(String),
-    /// Exit code 3: the surroundings are not as they must be.
+    /// Exit code 3: the surroundings are not as they must be, or not yet.
     Environment(String),
     /// Exit code 0: whoever read the output has gone, and there is nobody left to write for.
     NobodyReads,

@@ -41,7 +41,9 @@ pub use failure::Failure;
 /// Exactly-once remote calls that survive kill -9, with a console to watch, injure and prove it
 #[derive(Debug, Parser)]
 #[command(name = "palib", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 clean, 1 verdict not clean, 2 usage or bad input, 3 environment.")]
+#[command(
+    after_help = "Exit codes: 0 clean, 1 verdict not clean, 2 usage or bad input, 3 environment, or not now: try again."
+)]
 pub struct Cli {
     #[command(flatten)]
     context: Context,

@@ -9,7 +9,7 @@ use palib::control::{
 use super::aliases::{self, known_alias};
 use super::ps::unexpected;
 use super::{Context, Failure, output};
-use crate::operator::OperatorClient;
+use crate::operator::{OperatorClient, OperatorError};
 use crate::units::{age, count};
 
 /// The open transactions of relays, and what was called on their behalf.
@@ -101,8 +101,21 @@ pub(super) async fn transactions(
     filter: &str,
     limit: usize,
 ) -> Result<Found, Failure> {
+    found_in(ask(client, alias, filter, limit).await?)
+}
+
+async fn ask(
+    client: &OperatorClient,
+    alias: &str,
+    filter: &str,
+    limit: usize,
+) -> Result<OperatorAnswer, OperatorError> {
     let query = Query::Relays { alias: alias.to_owned(), filter: filter.to_owned(), limit };
-    match client.request(OperatorRequest::Query { alias: alias.to_owned(), query }).await? {
+    client.request(OperatorRequest::Query { alias: alias.to_owned(), query }).await
+}
+
+fn found_in(answer: OperatorAnswer) -> Result<Found, Failure> {
+    match answer {
         OperatorAnswer::Query(Answer::Relays(found)) => Ok(found),
         other => Err(unexpected(&other)),
     }
@@ -116,14 +129,14 @@ async fn all(client: &OperatorClient, filter: &str, limit: usize) -> Result<Foun
             eprintln!("palib: nobody is in service of {}; its transactions can't be asked for", row.alias);
             continue;
         }
-        let found = match transactions(client, &row.alias, filter, limit).await {
-            Ok(found) => found,
+        let found = match ask(client, &row.alias, filter, limit).await {
+            Ok(answer) => found_in(answer)?,
             // It is just being taken over, for example; that is no reason to hide the others.
-            Err(Failure::Usage(words)) => {
-                eprintln!("{words}");
+            Err(refused @ (OperatorError::Refused(_) | OperatorError::NotNow(_))) => {
+                eprintln!("palib: {refused}");
                 continue;
             }
-            Err(failure) => return Err(failure),
+            Err(error) => return Err(error.into()),
         };
         all.rows.extend(found.rows);
         all.open += found.open;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use palib::control::{ArmedRow, FromFtm, What};
+use palib::control::{ArmedRow, FromFtm, Refused, What};
 use palib::defect::{DiskRule, Faults, LinkFault, LinkRule, Way};
 use palib::tls::Role;
 use palib::transport::Link;
@@ -70,15 +70,16 @@ impl Ftm {
     }
 
     /// Makes a fault of a link or a disk.
-    pub(super) fn make_fault(&mut self, spec: &str) -> Result<String, String> {
+    pub(super) fn make_fault(&mut self, spec: &str) -> Result<String, Refused> {
         let defect: Defect = spec.parse()?;
         if defect.when.after.is_some() || defect.when.every.is_some() {
-            return Err(format!("`{spec}`: whoever asks for it waits until its time, not the FTM"));
+            let words = format!("`{spec}`: whoever asks for it waits until its time, not the FTM");
+            return Err(Refused::Mistake(words));
         }
         let injury = self.with_processes(defect.injury)?;
         Defect::now(injury.clone()).check_possible()?;
         if let Some(other) = self.faults.iter().find(|other| same_place(&other.injury, &injury)) {
-            return Err(format!("{} is there already ({})", other.injury, other.id));
+            return Err(Refused::Mistake(format!("{} is there already ({})", other.injury, other.id)));
         }
         let id =
             next_defect(&mut self.defects, if matches!(injury, Injury::Disk { .. }) { DISK } else { LINK });
@@ -226,10 +227,10 @@ impl Ftm {
     }
 
     /// The same injury with the processes that its aliases stand for at this moment.
-    fn with_processes(&self, injury: Injury) -> Result<Injury, String> {
+    fn with_processes(&self, injury: Injury) -> Result<Injury, Refused> {
         let process = |target: Target| match target.0.as_str() {
             FTM => Ok(target),
-            name => Ok::<_, String>(Target(self.name(self.seat(name)?))),
+            name => Ok::<_, Refused>(Target(self.name(self.seat(name)?))),
         };
         match injury {
             Injury::Link { fault, from, to, span } => {
@@ -239,7 +240,7 @@ impl Ftm {
                 self.alias_named(&alias.0)?;
                 Ok(Injury::Disk { alias, fault, span })
             }
-            other => Err(format!("`{other}` is no fault of a link or a disk")),
+            other => Err(Refused::Mistake(format!("`{other}` is no fault of a link or a disk"))),
         }
     }
 

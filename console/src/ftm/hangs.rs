@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use palib::control::What;
+use palib::control::{Refused, What};
 use palib_core::ids::ProcessId;
 use palib_core::manager::Seat;
 use rustix::process::Signal;
@@ -21,12 +21,12 @@ impl Ftm {
     }
 
     /// Stops a process, for so many milliseconds or until it is told to go on.
-    pub(super) fn hang(&mut self, name: &str, for_ms: Option<u64>) -> Result<String, String> {
+    pub(super) fn hang(&mut self, name: &str, for_ms: Option<u64>) -> Result<String, Refused> {
         let seat = self.seat(name)?;
         let process = self.living(seat)?;
         let name = self.name(seat);
         if let Some(HangState { id, .. }) = self.hang_of(seat) {
-            return Err(format!("{name} hangs already ({id}); `resume` lets it go on"));
+            return Err(Refused::Mistake(format!("{name} hangs already ({id}); `resume` lets it go on")));
         }
         let at_ns = now_ns();
         self.signal(process, Signal::STOP)?;

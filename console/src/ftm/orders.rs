@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use palib::control::{
-    Answer, FromFtm, FromFtmToOperator, OperatorAnswer, OperatorRequest, Query, ToFtmFromOperator, What,
+    Answer, FromFtm, FromFtmToOperator, OperatorAnswer, OperatorRequest, Query, Refused, ToFtmFromOperator,
+    What,
 };
 use palib::tls::Grant;
 use palib::transport::Link;
-use palib_core::ids::ProcessId;
+use palib_core::ids::{AliasId, ProcessId};
 use palib_core::manager::{Input, Seat};
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::effects::next_defect;
 use super::store::{ProcessState, Write};
-use super::{Asked, Death, Ftm, Message, QUERY_WITHIN, SeatInfo, certificates, now_ns, unix_ms};
+use super::{AliasInfo, Asked, Death, Ftm, Message, QUERY_WITHIN, SeatInfo, certificates, now_ns, unix_ms};
 
 /// An answer now, or none if a process must be asked first.
-type Obeyed = Result<Option<OperatorAnswer>, String>;
+type Obeyed = Result<Option<OperatorAnswer>, Refused>;
 
 impl Ftm {
     pub(super) fn operator_asks(&mut self, link: u64, message: ToFtmFromOperator) {
@@ -79,7 +80,7 @@ impl Ftm {
     }
 
     /// The seat an operator means: a process, or an alias for its member in service.
-    pub(super) fn seat(&self, name: &str) -> Result<Seat, String> {
+    pub(super) fn seat(&self, name: &str) -> Result<Seat, Refused> {
         if let Some((seat, _)) = self.seats.iter().find(|(_, info)| info.name == name) {
             return Ok(*seat);
         }
@@ -88,33 +89,39 @@ impl Ftm {
         }
         let processes: Vec<_> = self.seats.values().map(|info| info.name.as_str()).collect();
         let aliases: Vec<_> = self.aliases.values().map(|info| info.spec.name.as_str()).collect();
-        Err(format!(
+        Err(Refused::Mistake(format!(
             "there is no process or alias {name:?}; processes: {}; aliases: {}",
             processes.join(", "),
             aliases.join(", ")
-        ))
+        )))
     }
 
-    fn serving(&self, alias: &str) -> Result<Seat, String> {
-        let found = self.aliases.iter().find(|(_, info)| info.spec.name == alias);
-        let (id, _) = found.ok_or_else(|| {
+    fn serving(&self, alias: &str) -> Result<Seat, Refused> {
+        let (id, _) = self.alias(alias)?;
+        let member = self.manager.table().rows(id).and_then(|rows| rows.in_service());
+        let nobody = || format!("nobody is in service of {alias} now; try again after the takeover");
+        Ok(member.ok_or_else(|| Refused::NotNow(nobody()))?.seat)
+    }
+
+    fn alias(&self, name: &str) -> Result<(AliasId, &AliasInfo), String> {
+        let found = self.aliases.iter().find(|(_, info)| info.spec.name == name);
+        found.map(|(id, info)| (*id, info)).ok_or_else(|| {
             let known: Vec<_> = self.aliases.values().map(|info| info.spec.name.as_str()).collect();
-            format!("there is no alias {alias:?}; there are: {}", known.join(", "))
-        })?;
-        let member = self.manager.table().rows(*id).and_then(|rows| rows.in_service());
-        let member = member
-            .ok_or_else(|| format!("nobody is in service of {alias} now; try again after the takeover"))?;
-        Ok(member.seat)
+            format!("there is no alias {name:?}; there are: {}", known.join(", "))
+        })
     }
 
     /// The living run in a seat.
-    pub(super) fn living(&self, seat: Seat) -> Result<ProcessId, String> {
+    pub(super) fn living(&self, seat: Seat) -> Result<ProcessId, Refused> {
         let name = self.name(seat);
-        let run =
-            self.manager.run(seat).ok_or_else(|| format!("{name} is not running; `restart` starts it"))?;
-        match self.runs.get(&run.process) {
-            Some(info) if info.handle.is_some() => Ok(run.process),
-            _ => Err(format!("{name} is just being started; try again")),
+        match self.manager.run(seat) {
+            None if self.manager.respawn_at(seat).is_none() => {
+                Err(Refused::Mistake(format!("{name} is not running; `restart` starts it")))
+            }
+            Some(run) if self.runs.get(&run.process).is_some_and(|info| info.handle.is_some()) => {
+                Ok(run.process)
+            }
+            _ => Err(Refused::NotNow(format!("{name} is just being started; try again"))),
         }
     }
 
@@ -154,7 +161,7 @@ impl Ftm {
         id
     }
 
-    fn kill(&mut self, name: &str) -> Result<String, String> {
+    fn kill(&mut self, name: &str) -> Result<String, Refused> {
         let seat = self.seat(name)?;
         let process = self.living(seat)?;
         let name = self.name(seat);
@@ -164,21 +171,21 @@ impl Ftm {
         Ok(format!("{name} is killed ({id})"))
     }
 
-    pub(super) fn resume(&mut self, name: &str) -> Result<String, String> {
+    pub(super) fn resume(&mut self, name: &str) -> Result<String, Refused> {
         let seat = self.seat(name)?;
         let process = self.living(seat)?;
         let name = self.name(seat);
         let paused = self.runs.get(&process).is_some_and(|run| run.paused.is_some());
         match self.hang_of(seat).map(|hang| hang.id.clone()) {
             Some(id) => self.hang_over(process, &id),
-            None if paused => return self.step_on(&name),
+            None if paused => return Ok(self.step_on(&name)?),
             // Stopped by somebody else, perhaps from a shell.
             None => self.signal(process, Signal::CONT)?,
         }
         Ok(format!("{name} goes on"))
     }
 
-    fn exit(&mut self, name: &str) -> Result<String, String> {
+    fn exit(&mut self, name: &str) -> Result<String, Refused> {
         let seat = self.seat(name)?;
         let process = self.living(seat)?;
         let name = self.name(seat);
@@ -188,7 +195,7 @@ impl Ftm {
         Ok(format!("{name} is told to end ({id}) and stays down until `restart`"))
     }
 
-    fn restart(&mut self, name: &str) -> Result<String, String> {
+    fn restart(&mut self, name: &str) -> Result<String, Refused> {
         let seat = self.seat(name)?;
         let name = self.name(seat);
         if let Some(run) =
@@ -202,10 +209,8 @@ impl Ftm {
     }
 
     fn add_backup(&mut self, alias: &str) -> Result<String, String> {
-        let found = self.aliases.iter().find(|(_, info)| info.spec.name == alias);
-        let (id, spec) = found
-            .map(|(id, info)| (*id, info.spec.clone()))
-            .ok_or_else(|| self.serving(alias).err().unwrap_or_default())?;
+        let (id, info) = self.alias(alias)?;
+        let spec = info.spec.clone();
         let free = |name: &String| self.seats.values().all(|info| &info.name != name);
         let name = (1..).map(|number| format!("{alias}-{number}")).find(free).unwrap_or_default();
         certificates::ensure(&self.authority, &self.folder, &Grant::process(&name, [alias]))
@@ -263,10 +268,12 @@ impl Ftm {
         let process = self.living(seat)?;
         let name = self.name(seat);
         let link = self.runs.get(&process).and_then(|run| run.link.clone());
-        let link = link.ok_or_else(|| format!("{name} is not connected to the FTM now; try again"))?;
+        let away = || Refused::NotNow(format!("{name} is not connected to the FTM now; try again"));
+        let link = link.ok_or_else(away)?;
         let query = self.next_query;
         self.next_query += 1;
-        link.send_control(&FromFtm::Query { query, body }).map_err(|error| format!("{name}: {error}"))?;
+        link.send_control(&FromFtm::Query { query, body })
+            .map_err(|error| Refused::NotNow(format!("{name}: {error}")))?;
         let until_ns = now_ns() + u64::try_from(QUERY_WITHIN.as_nanos()).unwrap_or(u64::MAX);
         self.asked.insert(
             query,
@@ -278,7 +285,7 @@ impl Ftm {
     pub(super) fn answered(&mut self, query: u64, answer: Result<Answer, String>) {
         // Too late, or asked by a former FTM: nobody waits for it.
         let Some(asked) = self.asked.remove(&query) else { return };
-        let answer = answer.map(OperatorAnswer::Query);
+        let answer = answer.map(OperatorAnswer::Query).map_err(Refused::Mistake);
         let _ = asked.operator.send_control(&FromFtmToOperator::Answer { number: asked.number, answer });
     }
 
@@ -298,7 +305,7 @@ impl Ftm {
 
     fn drop_queries(&mut self, lost: impl Fn(&Asked) -> bool, why: &str) {
         for (_, asked) in self.asked.extract_if(.., |_, asked| lost(asked)) {
-            let answer = Err(format!("{} {why}", asked.process));
+            let answer = Err(Refused::NotNow(format!("{} {why}", asked.process)));
             let _ = asked.operator.send_control(&FromFtmToOperator::Answer { number: asked.number, answer });
         }
     }

@@ -4,7 +4,7 @@
 //! Who passes it writes that down and dies or stops by itself: a signal from here would come too late. So the FTM learns
 //! of it afterwards, from the file, with the time at which it was.
 
-use palib::control::{ArmedRow, Event, FromFtm, What};
+use palib::control::{ArmedRow, Event, FromFtm, Refused, What};
 use palib::defect::{Fired, Point};
 use palib_core::ids::{AliasId, ProcessId};
 use palib_core::manager::{Input, Seat};
@@ -81,7 +81,7 @@ impl Ftm {
     }
 
     /// Takes a defect back: a point is disarmed, whoever hangs or waits by it goes on, a link or a disk is whole again.
-    pub(super) fn take_back(&mut self, id: &str) -> Result<String, String> {
+    pub(super) fn take_back(&mut self, id: &str) -> Result<String, Refused> {
         if let Some(words) = self.heal_fault(id) {
             return Ok(words);
         }
@@ -97,9 +97,9 @@ impl Ftm {
         let seat = self.runs.values().find(|run| by(run)).map(|run| run.seat);
         match seat.map(|seat| self.name(seat)) {
             Some(name) => self.resume(&name),
-            None => Err(format!(
+            None => Err(Refused::Mistake(format!(
                 "nothing is armed or broken and nobody hangs or waits by {id:?}; `palib heal` takes all back there is"
-            )),
+            ))),
         }
     }
 

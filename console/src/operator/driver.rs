@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use palib::control::{Event, FromFtmToOperator, OperatorAnswer, OperatorRequest, ToFtmFromOperator};
+use palib::control::{Event, FromFtmToOperator, OperatorAnswer, OperatorRequest, Refused, ToFtmFromOperator};
 use palib::tls::Identity;
 use palib::transport::{Endpoint, Link};
 use palib::wire::Frame;
@@ -44,7 +44,7 @@ enum Linked {
 struct State {
     link: Option<LinkSlot>,
     number: u64,
-    waiting: HashMap<u64, oneshot::Sender<Result<OperatorAnswer, String>>>,
+    waiting: HashMap<u64, oneshot::Sender<Result<OperatorAnswer, Refused>>>,
     subscribers: Vec<Subscriber>,
     /// Why there is no link.
     reason: String,
@@ -99,7 +99,7 @@ impl Shared {
     pub(super) fn send(
         &self,
         request: &OperatorRequest,
-    ) -> Option<oneshot::Receiver<Result<OperatorAnswer, String>>> {
+    ) -> Option<oneshot::Receiver<Result<OperatorAnswer, Refused>>> {
         let mut state = self.state.lock();
         state.number += 1;
         let number = state.number;

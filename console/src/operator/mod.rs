@@ -6,7 +6,7 @@ mod driver;
 use std::sync::Arc;
 use std::time::Duration;
 
-use palib::control::{Event, OperatorAnswer, OperatorRequest, Query};
+use palib::control::{Event, OperatorAnswer, OperatorRequest, Query, Refused};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,9 +39,21 @@ pub enum OperatorError {
         /// What was seen last.
         reason: String,
     },
-    /// The FTM refused; its words say what to do.
+    /// The FTM refused, and will the next time; its words say what to do.
     #[error("{0}")]
     Refused(String),
+    /// The FTM can't do it at this moment; a while later it may.
+    #[error("{0}")]
+    NotNow(String),
+}
+
+impl From<Refused> for OperatorError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Mistake(words) => Self::Refused(words),
+            Refused::NotNow(words) => Self::NotNow(words),
+        }
+    }
 }
 
 /// A connection to the FTM of one cluster. Clones share it.
@@ -97,7 +109,7 @@ impl OperatorClient {
             self.shared.until_linked(LINK_WITHIN).await?;
             let Some(answer) = self.shared.send(&request) else { continue };
             match timeout_at(start + ANSWER_WITHIN, answer).await {
-                Ok(Ok(answer)) => return answer.map_err(OperatorError::Refused),
+                Ok(Ok(answer)) => return answer.map_err(OperatorError::from),
                 Ok(Err(_)) if only_reads(&request) => {}
                 Ok(Err(_)) => {
                     return Err(self.no_answer(start, "it died before it answered; look what it did"));

@@ -13,7 +13,7 @@ pub use event::{Event, TakeoverTiming, What};
 pub use inspect::{AreaSummary, AreaTable, BrowseRow, InDoubtDecision, Page, TableRow};
 pub use node::{Answer, FromFtm, Query, ToFtm};
 pub use operator::{
-    ArmedRow, FromFtmToOperator, OperatorAnswer, OperatorRequest, ProcessRow, ToFtmFromOperator,
+    ArmedRow, FromFtmToOperator, OperatorAnswer, OperatorRequest, ProcessRow, Refused, ToFtmFromOperator,
 };
 pub use relay::{DownstreamRow, DownstreamState, Policy, RelayRow, RelayStage, Relays};
 pub use stats::{AliasStats, NodeStats};

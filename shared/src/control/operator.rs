@@ -17,18 +17,35 @@ pub struct ToFtmFromOperator {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromFtmToOperator {
-    /// The answer to a request, or what went wrong and what to do.
+    /// The answer to a request, or why there is none.
     Answer {
         /// The number of the request.
         number: u64,
         /// The answer.
-        answer: Result<OperatorAnswer, String>,
+        answer: Result<OperatorAnswer, Refused>,
     },
     /// Events, after [`OperatorRequest::Subscribe`].
     Events {
         /// In the order of their numbers. A gap in the numbers means that the operator was too slow.
         events: Vec<Event>,
     },
+}
+
+/// Why an operator's request is not granted; the words say what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    /// It is wrong, and will be the next time.
+    Mistake(String),
+    /// It can't be granted at this moment, during a takeover for example; a while later it may be.
+    NotNow(String),
+}
+
+impl From<String> for Refused {
+    /// What is not known to pass by itself is a mistake.
+    fn from(words: String) -> Self {
+        Self::Mistake(words)
+    }
 }
 
 /// What an operator may ask. Processes are named as the operator knows them: `counter-1`, or by an alias, which
