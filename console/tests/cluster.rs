@@ -116,6 +116,28 @@ fn a_cluster_is_started_looked_at_killed_called_and_stopped() {
     site.assert_nobody_is_left();
 }
 
+/// Programs once took the first rows for all there are.
+#[test]
+fn what_a_listing_leaves_out_is_told_beside_it() {
+    let site = Site::new();
+    up(&site);
+    for id in 1..=2 {
+        site.palib(&["call", "counter", &format!("inc by-hand {id}")]).ok();
+    }
+    for listing in ["table counter --filter operator/ --limit 1", "events --limit 1"] {
+        for form in ["", " --json"] {
+            let words = format!("{listing}{form}");
+            let ran = site.palib(&words.split(' ').collect::<Vec<_>>()).ok();
+            assert!(ran.err.contains("… and ") && !ran.out.contains('…'), "{words}: {ran:?}");
+        }
+    }
+    let all = site.palib(&["table", "counter", "--filter", "operator/", "--json"]).ok();
+    assert_eq!((all.json().as_array().map(Vec::len), all.err.as_str()), (Some(2), ""), "{all:?}");
+    assert!(!site.palib(&["events", "--limit", "100000"]).ok().err.contains('…'));
+    let relays = site.palib(&["relays", "--json"]).ok().json();
+    assert_eq!(relays, json!({ "rows": [], "open": 0, "retained": 0 }));
+}
+
 /// A script must know whether to try again or to give up.
 #[test]
 fn what_is_not_possible_just_now_ends_with_3_and_a_mistake_with_2() {

@@ -36,7 +36,9 @@ pub(super) struct Events {
 impl Events {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.connect().await?;
-        let limit = if self.grep.is_empty() { self.limit } else { self.limit.max(SEARCHED) };
+        // One more than is shown tells whether something is left out.
+        let more = self.limit.saturating_add(1);
+        let limit = if self.grep.is_empty() { more } else { more.max(SEARCHED) };
         let request = OperatorRequest::Events { from_seq: self.from, limit };
         let kept = match client.request(request).await? {
             OperatorAnswer::Events(events) => events,
@@ -44,13 +46,18 @@ impl Events {
         };
         let mut next = kept.last().map_or(self.from, |event| event.seq + 1);
         let mut shown: Vec<&Event> = kept.iter().filter(|event| self.wanted(event)).collect();
-        shown.drain(..shown.len().saturating_sub(self.limit));
+        let left_out = shown.len().saturating_sub(self.limit);
+        shown.drain(..left_out);
         if !self.follow {
-            return if context.json {
-                output::json_rows(&shown)
+            if context.json {
+                output::json_rows(&shown)?;
             } else {
-                shown.into_iter().try_for_each(print)
-            };
+                shown.into_iter().try_for_each(print)?;
+            }
+            if left_out > 0 {
+                output::hint("… and older ones: --limit N shows so many, --grep TEXT those that contain it");
+            }
+            return Ok(());
         }
         // Followed events have no end, so they are JSON lines and no array.
         let print = |event: &Event| if context.json { output::json(event) } else { print(event) };

@@ -25,6 +25,13 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(Failure::environment)?)
 }
 
+/// Says what is not in the output and how to get it: on standard error, so that a program that reads the output is not in its
+/// way and whoever looks is told all the same.
+pub(super) fn hint(text: impl std::fmt::Display) {
+    // Nobody to tell it to is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints rows as a JSON array, one row to a line.
 ///
 /// # Errors

@@ -37,10 +37,16 @@ impl Relays {
             None => all(&client, &self.filter, limit).await?,
         };
         if context.json {
-            return output::json_rows(&found.rows);
+            output::json(&found)?;
+        } else {
+            listing(&found, palib::clock::monotonic_ns()).print()?;
+            summary(&found).into_iter().try_for_each(output::line)?;
         }
-        listing(&found, palib::clock::monotonic_ns()).print()?;
-        summary(&found, self.filter.is_empty()).into_iter().try_for_each(output::line)
+        // A filter leaves out what was not asked for: only without one are missing rows beyond the limit.
+        if self.filter.is_empty() && found.open > found.rows.len() as u64 {
+            output::hint("… and more: --limit N shows so many, --filter TEXT those whose ids contain it");
+        }
+        Ok(())
     }
 }
 
@@ -80,16 +86,11 @@ fn call_cells(call: &DownstreamRow) -> [String; 7] {
 }
 
 /// How many there are, and what to do next.
-fn summary(found: &Found, unfiltered: bool) -> Vec<String> {
+fn summary(found: &Found) -> Vec<String> {
     let waiting = found.rows.iter().filter(|row| row.needs_operator).count();
     let mut lines = vec![format!("{} open, {} retained", count(found.open), count(found.retained))];
     if waiting > 0 {
         lines.push(format!("{waiting} waiting for you: palib resolve CALL decides"));
-    }
-    // A filter leaves out what was not asked for: only without one are missing rows beyond the limit.
-    if unfiltered && found.open > found.rows.len() as u64 {
-        lines
-            .push("… and more: --limit N shows so many, --filter TEXT those whose ids contain it".to_owned());
     }
     lines
 }
@@ -202,11 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_says_what_waits_and_how_to_see_more() {
-        let lines = summary(&found(), true);
+    fn the_summary_says_what_waits() {
+        let lines = summary(&found());
         assert_eq!(lines[0], "3 open, 12 retained");
-        assert!(lines[1].contains("palib resolve CALL") && lines[2].contains("--filter TEXT"), "{lines:?}");
-        assert_eq!(summary(&found(), false).len(), 2, "a filter leaves rows out by itself");
-        assert_eq!(summary(&Found::default(), true), ["0 open, 0 retained"]);
+        assert!(lines[1].contains("palib resolve CALL"), "{lines:?}");
+        assert_eq!(summary(&Found::default()), ["0 open, 0 retained"]);
     }
 }

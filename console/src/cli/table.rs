@@ -27,26 +27,28 @@ impl Table {
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         let (rows, more) = rows(&client, &self.alias, &self.filter, limit).await?;
         if context.json {
-            return output::json_rows(&rows);
+            output::json_rows(&rows)?;
+        } else {
+            listing(&rows).print()?;
         }
-        let mut table = output::Table::new(&["ID", "STATE", "PROCESS TYPE", "HITS>", "AGE>", "REPLY"]);
-        for row in &rows {
-            let age = if row.written_unix_ms == 0 { "-".to_owned() } else { since(row.written_unix_ms) };
-            let reply = row
-                .text
-                .clone()
-                .or_else(|| row.hex.as_ref().map(|hex| format!("0x{hex}")))
-                .unwrap_or_default();
-            let reply = if row.failed { format!("failed: {reply}") } else { reply };
-            let kind = if row.process_type.is_empty() { "-" } else { &row.process_type };
-            table.row([row.id.clone(), row.state.clone(), kind.to_owned(), row.hits.to_string(), age, reply]);
-        }
-        table.print()?;
         if more {
-            output::line("… and more: --limit 0 shows all, --filter TEXT those whose id contains it")?;
+            output::hint("… and more: --limit 0 shows all, --filter TEXT those whose id contains it");
         }
         Ok(())
     }
+}
+
+fn listing(rows: &[TableRow]) -> output::Table {
+    let mut table = output::Table::new(&["ID", "STATE", "PROCESS TYPE", "HITS>", "AGE>", "REPLY"]);
+    for row in rows {
+        let age = if row.written_unix_ms == 0 { "-".to_owned() } else { since(row.written_unix_ms) };
+        let reply =
+            row.text.clone().or_else(|| row.hex.as_ref().map(|hex| format!("0x{hex}"))).unwrap_or_default();
+        let reply = if row.failed { format!("failed: {reply}") } else { reply };
+        let kind = if row.process_type.is_empty() { "-" } else { &row.process_type };
+        table.row([row.id.clone(), row.state.clone(), kind.to_owned(), row.hits.to_string(), age, reply]);
+    }
+    table
 }
 
 /// Rows of a redundancy table, page by page, and whether there are more.
