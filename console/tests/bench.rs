@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::Site;
+use support::{Site, eventually};
 
 #[test]
 fn the_bench_measures_both_sides_and_leaves_nothing() {
@@ -19,6 +19,23 @@ fn the_bench_measures_both_sides_and_leaves_nothing() {
     }
     assert_eq!(std::fs::read_dir(site.path()).expect("readable").count(), 0, "a folder is left");
     site.assert_nobody_is_left();
+}
+
+#[test]
+fn a_bench_that_is_killed_or_told_to_end_takes_its_processes_with_it() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for (signal, code) in [(Signal::KILL, None), (Signal::TERM, Some(3))] {
+        let site = Site::new();
+        let mut bench = site.command(&["bench", "--seconds", "60", "--rows", "call/64"]);
+        let mut bench = bench.spawn().expect("palib can be run");
+        eventually("it measures", || {
+            let parts = site.processes().iter().filter(|line| line.contains("bench-part")).count();
+            (parts > 1).then_some(()).ok_or_else(|| format!("{parts} parts"))
+        });
+        kill_process(Pid::from_child(&bench), signal).expect("a signal to our own child");
+        assert_eq!(bench.wait().expect("the bench ends").code(), code);
+        site.assert_nobody_is_left();
+    }
 }
 
 #[test]

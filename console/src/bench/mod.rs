@@ -5,6 +5,7 @@
 //! the operating system puts a process is luck that lasts, and both are to draw as often. Everything is on while it is
 //! measured: events, heartbeats, an attached watcher.
 
+mod folder;
 pub(crate) mod limit;
 pub(crate) mod load;
 mod node;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use folder::Folder;
 use limit::Certificates;
 use load::{Load, Measured, median};
 use ours::{BEFORE_KILL, Ours};
@@ -125,8 +127,7 @@ impl From<Measured> for Reached {
 /// # Errors
 /// If a process can't be started or ends before its time; the words say which.
 pub async fn run(options: &BenchOptions, progress: impl Fn(String)) -> Result<Vec<Row>, String> {
-    let folder = tempfile::Builder::new().prefix("palib-bench-").tempdir();
-    let folder = folder.map_err(|error| format!("a folder for the bench: {error}"))?;
+    let folder = Folder::create_in(&std::env::temp_dir())?;
     let certificates = Certificates::create(folder.path())?;
     let bench = Bench { folder: folder.path(), certificates, time: options.time };
     bench.rounds(&options.rows, progress).await

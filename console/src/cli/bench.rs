@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Failure, output};
 use crate::bench::{self, BenchOptions, Row, RowName};
+use crate::run::Interrupts;
 
 /// Throughput, latency and blackout beside their limits.
 #[derive(Debug, clap::Args)]
@@ -23,10 +24,11 @@ impl Bench {
         if cfg!(debug_assertions) {
             eprintln!("palib: this is a debug build; its numbers say little (cargo build --release)");
         }
+        let mut interrupted = Interrupts::listen()?;
         let rows = tokio::select! {
             rows = bench::run(&options, |line| eprintln!("{line}")) => rows.map_err(Failure::environment)?,
             // Dropping the bench takes its cluster and its processes down.
-            _ = tokio::signal::ctrl_c() => return Err(Failure::environment("interrupted")),
+            () = interrupted.next() => return Err(Failure::environment("interrupted")),
         };
         if context.json {
             return output::json(&serde_json::json!({ "rows": rows }));
