@@ -8,53 +8,39 @@ use crate::world::{Tone, clock};
 use super::app::{App, Link, Pane, Purpose, Remedy, Screen, Undo};
 use super::commands::{Id, available, find};
 use super::msg::{Cmd, Quit};
-use super::popup::{Confirm, Deed, Item, Popup, Then};
+use super::popup::{About, Confirm, Deed, Item, Popup, Then};
 use super::update::{back, drill};
-use super::{export, inject, redundancy, relay, resolve, sequence, tour};
-
-/// How long `hang for…` offers.
-const HANG_FOR: &str = "3s";
+use super::{export, inject, process, redundancy, relay, resolve, sequence, tour};
 
 /// Does a command that acts or opens a popup.
 pub(crate) fn perform(app: &mut App, id: Id) -> Vec<Cmd> {
     match id {
-        Id::Act => menu(app, "act", &ACTIONS),
+        Id::Act => {
+            let Some((process, alias)) = app.target() else { return Vec::new() };
+            let title = format!("act on {process}, of {alias}");
+            menu(app, title, About::Process { process, alias }, &ACTIONS);
+        }
         Id::Resolve => {
             let is_relay = resolve::subject(app).is_ok_and(|subject| subject.is_relay);
-            menu(app, "resolve", if is_relay { &RELAY_DECISIONS } else { &DECISIONS });
+            menu_of_call(app, "resolve", if is_relay { &RELAY_DECISIONS } else { &DECISIONS });
         }
-        Id::Policy => menu(app, "policy of", &[Id::PolicyForward, Id::PolicySubstitute, Id::PolicyBack]),
+        Id::Policy => {
+            menu_of_call(app, "policy of", &[Id::PolicyForward, Id::PolicySubstitute, Id::PolicyBack])
+        }
         Id::PolicyForward | Id::PolicySubstitute | Id::PolicyBack => return relay::set_policy(app, id),
-        Id::Screenshot => menu(app, "screenshot", &[Id::ScreenshotText, Id::ScreenshotSvg]),
+        Id::Screenshot => {
+            menu(app, "screenshot".into(), About::Screen, &[Id::ScreenshotText, Id::ScreenshotSvg])
+        }
         Id::Export if app.screen == Screen::Sequence => menu(
             app,
-            "export",
+            "export".into(),
+            About::Screen,
             &[Id::ExportSvg, Id::ExportMermaid, Id::ExportShiviz, Id::ExportJson, Id::ExportCsv],
         ),
-        Id::Export => menu(app, "export", &[Id::ExportJson, Id::ExportCsv]),
-        Id::Kill | Id::Exit | Id::Restart => end(app, id),
-        Id::Hang => {
-            let Some((process, _)) = app.target() else { return Vec::new() };
-            return hang_order(app, process, None);
-        }
-        Id::HangFor => {
-            if let Some((process, _)) = app.target() {
-                app.popups.push(Popup::Ask {
-                    title: format!("hang {process}"),
-                    prompt: "for".into(),
-                    input: Input::new(HANG_FOR.into()),
-                    then: Then::HangFor { process },
-                });
-            }
-        }
-        Id::Resume => {
-            let Some((process, _)) = app.target() else { return Vec::new() };
-            return resume(app, process);
-        }
-        Id::AddBackup => {
-            let Some((_, alias)) = app.target() else { return Vec::new() };
-            let what = format!("a member is added to {alias}");
-            return order(app, what, OperatorRequest::AddBackup { alias }, None);
+        Id::Export => menu(app, "export".into(), About::Screen, &[Id::ExportJson, Id::ExportCsv]),
+        Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => {
+            let Some((process, alias)) = app.target() else { return Vec::new() };
+            return process::perform(app, id, process, alias);
         }
         Id::Undo => return undo(app),
         Id::Defects => inject::open(app),
@@ -120,7 +106,18 @@ const DECISIONS: [Id; 3] = [Id::ResolveReply, Id::ResolveRerun, Id::ResolveFail]
 /// What `r` offers of a transaction of a relay.
 const RELAY_DECISIONS: [Id; 4] = [Id::ResolveReply, Id::ResolveRerun, Id::ResolveRollBack, Id::ResolveFail];
 
-fn menu(app: &mut App, title: &str, ids: &[Id]) {
+/// A menu about the chosen call, which stays chosen while it is open.
+fn menu_of_call(app: &mut App, verb: &str, ids: &[Id]) {
+    let Ok(resolve::Subject { call, .. }) = resolve::subject(app) else { return };
+    let pane = app.pane();
+    let table = app.table(pane);
+    if let Some(place) = app.place(pane, &table) {
+        app.look_mut(pane).choose(&table, place);
+    }
+    menu(app, format!("{verb} {call}"), About::Call(call), ids);
+}
+
+fn menu(app: &mut App, title: String, about: About, ids: &[Id]) {
     let items = ids.iter().map(|id| {
         let command = find(*id);
         Item {
@@ -132,39 +129,13 @@ fn menu(app: &mut App, title: &str, ids: &[Id]) {
         }
     });
     let items = items.collect();
-    let call = match title {
-        "resolve" | "policy of" => resolve::subject(app).ok().map(|subject| subject.call),
-        _ => None,
-    };
-    let title = match (&call, app.target()) {
-        (Some(call), _) => format!("{title} {call}"),
-        (None, Some((process, alias))) if title == "act" => format!("act on {process}, of {alias}"),
-        _ => title.to_owned(),
-    };
-    // Rows come and go while a menu is open: the chosen one stays chosen.
-    let pane = app.pane();
-    let table = app.table(pane);
-    if let (true, Some(place)) = (call.is_some(), app.place(pane, &table)) {
-        app.look_mut(pane).choose(&table, place);
-    }
-    app.popups.push(Popup::Menu { title, call, items, chosen: 0 });
+    app.popups.push(Popup::Menu { title, about, items, chosen: 0 });
 }
 
 /// Gives an order; its answer is told, and what undoes it is kept.
 pub(crate) fn order(app: &mut App, what: String, request: OperatorRequest, undo: Option<Undo>) -> Vec<Cmd> {
     let ticket = app.next_ticket(Purpose::Order { what, undo });
     vec![Cmd::Ask { ticket, request }]
-}
-
-fn resume(app: &mut App, process: String) -> Vec<Cmd> {
-    let undo = resumption(process.clone());
-    app.undo.retain(|other| *other != undo);
-    order(app, undo.what, OperatorRequest::Resume { process }, None)
-}
-
-/// How a hang is undone.
-pub(crate) fn resumption(process: String) -> Undo {
-    Undo { what: format!("{process} goes on"), by: Remedy::Order(OperatorRequest::Resume { process }) }
 }
 
 /// Takes back the last thing that can be.
@@ -194,39 +165,6 @@ pub(crate) fn perform_if_possible(app: &mut App, id: Id) -> Vec<Cmd> {
             Vec::new()
         }
     }
-}
-
-fn hang_order(app: &mut App, process: String, for_ms: Option<u64>) -> Vec<Cmd> {
-    let what = format!("{process} hangs");
-    let undo = resumption(process.clone());
-    order(app, what, OperatorRequest::Hang { process, for_ms }, Some(undo))
-}
-
-/// Asks before a process is ended, and says what that takes down.
-fn end(app: &mut App, id: Id) {
-    let Some((process, _)) = app.target() else { return };
-    let pid = app.history.live().processes.get(&process).and_then(|it| it.pid);
-    let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-    let (told, last_of) = inject::consequences(app, std::slice::from_ref(&process));
-    let lines = told.into_iter().map(|sentence| sentence.text).collect();
-    let (verb, what, request) = match id {
-        Id::Kill => {
-            ("Kill", format!("{process} was killed"), OperatorRequest::Kill { process: process.clone() })
-        }
-        Id::Exit => ("Exit", format!("{process} ends"), OperatorRequest::Exit { process: process.clone() }),
-        _ => {
-            let request = OperatorRequest::Restart { process: process.clone() };
-            ("Restart", format!("{process} starts again"), request)
-        }
-    };
-    let deed = Deed::Order { what, request: Box::new(request), undo: None };
-    app.popups.push(Popup::Confirm(Confirm {
-        title: format!("{verb} {process}{pid}?"),
-        lines,
-        choices: vec![(verb.to_owned(), deed)],
-        chosen: 0,
-        typed: last_of.map(|alias| (alias, Input::default())),
-    }));
 }
 
 /// `Enter` in a pane.
@@ -283,6 +221,7 @@ fn spawn(app: &mut App) -> Vec<Cmd> {
                 lines: vec![fate],
                 choices: vec![("Spawn".into(), Deed::Spawn(name))],
                 chosen: 0,
+                ends: Vec::new(),
                 typed: None,
             }));
         }
@@ -315,7 +254,12 @@ pub(crate) fn confirmed(app: &mut App, popup: Popup) -> Vec<Cmd> {
         }
         None => confirm.chosen.checked_sub(1).and_then(|place| confirm.choices.get(place)),
     };
-    match deed.map(|(_, deed)| deed.clone()) {
+    let deed = deed.map(|(_, deed)| deed.clone());
+    if let Some(Err(changed)) = deed.as_ref().map(|deed| process::as_asked(app, confirm, deed)) {
+        app.tell(Tone::Warn, changed);
+        return Vec::new();
+    }
+    match deed {
         None => Vec::new(),
         Some(Deed::Order { what, request, undo }) => order(app, what, *request, undo),
         Some(Deed::Inject { what, requests }) => {
@@ -342,7 +286,7 @@ pub(crate) fn typed(app: &mut App, popup: Popup) -> Vec<Cmd> {
             }
         },
         Then::HangFor { process } => match crate::units::parse_duration(&text) {
-            Ok(span) => hang_order(app, process, Some(span.as_millis() as u64)),
+            Ok(span) => process::hang(app, process, Some(span.as_millis() as u64)),
             Err(wrong) => {
                 app.tell(Tone::Warn, wrong);
                 app.popups.push(popup);
@@ -369,6 +313,7 @@ fn quit(app: &mut App) -> Vec<Cmd> {
             ("Take it down".into(), Deed::Quit(Quit::Down)),
         ],
         chosen: 0,
+        ends: Vec::new(),
         typed: None,
     }));
     Vec::new()

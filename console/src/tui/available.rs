@@ -18,7 +18,7 @@ pub(crate) fn available(app: &App, id: Id) -> Result<(), String> {
     match id {
         Id::Act => target(app).map(|_| ()),
         Id::Kill | Id::Hang | Id::HangFor | Id::Resume | Id::Exit | Id::Restart | Id::AddBackup => {
-            acts(app, id)
+            target(app).and_then(|(process, _)| can_do_to(app, id, &process))
         }
         Id::Undo | Id::HealAll if may_act(app).is_err() => may_act(app),
         Id::Undo if app.undo.is_empty() => Err("nothing to undo: only what is reversible can be".into()),
@@ -85,14 +85,15 @@ fn target(app: &App) -> Result<(String, String), String> {
     app.target().ok_or_else(|| "no process is chosen: choose one on screen 1".to_owned())
 }
 
-fn acts(app: &App, id: Id) -> Result<(), String> {
-    let (process, _) = target(app)?;
+/// Whether a command can be done to this process.
+pub(crate) fn can_do_to(app: &App, id: Id, process: &str) -> Result<(), String> {
+    may_act(app)?;
     if id == Id::AddBackup {
         return Ok(());
     }
     let world = app.history.live();
-    let injected = world.active_defects().any(|defect| defect.hung_process() == Some(process.as_str()));
-    let alive = world.processes.get(&process).is_some_and(|it| it.life != crate::world::Life::Dead);
+    let injected = world.active_defects().any(|defect| defect.hung_process() == Some(process));
+    let alive = world.processes.get(process).is_some_and(|it| it.life != crate::world::Life::Dead);
     match id {
         Id::Restart => Ok(()),
         _ if !alive => Err(format!("{process} is dead")),

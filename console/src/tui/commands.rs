@@ -2,7 +2,7 @@
 
 use super::app::Screen;
 
-pub(crate) use super::available::{available, footer, may_act, may_ask};
+pub(crate) use super::available::{available, can_do_to, footer, may_act, may_ask};
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,8 @@ use super::commands::{self, COMMANDS, Command, Id};
 use super::filter::Filter;
 use super::inject;
 use super::msg::Cmd;
-use super::popup::{Popup, edit};
+use super::popup::{About, Popup, edit};
+use super::process;
 use super::update::perform;
 
 /// Gives a key to the popup on top.
@@ -125,13 +126,24 @@ fn choose(app: &mut App, menu: Popup, command: Id, disabled: Option<String>) -> 
         app.popups.push(menu);
         return Vec::new();
     }
-    if let Popup::Menu { call: Some(call), .. } = &menu
-        && super::resolve::subject(app).map_or(true, |subject| subject.call != *call)
-    {
-        app.tell(crate::world::Tone::Warn, format!("{call} is not in the table any more"));
-        return Vec::new();
+    let Popup::Menu { about, .. } = menu else { return Vec::new() };
+    let refused = match about {
+        About::Screen => None,
+        About::Call(call) => super::resolve::subject(app)
+            .map_or(true, |subject| subject.call != call)
+            .then(|| format!("{call} is not in the table any more")),
+        About::Process { process, alias } => match commands::can_do_to(app, command, &process) {
+            Ok(()) => return process::perform(app, command, process, alias),
+            Err(reason) => Some(reason),
+        },
+    };
+    match refused {
+        None => perform(app, command),
+        Some(reason) => {
+            app.tell(crate::world::Tone::Warn, reason);
+            Vec::new()
+        }
     }
-    perform(app, command)
 }
 
 /// Runs a command from palette or help; one that can't be done leaves the list open.

@@ -16,6 +16,7 @@ mod msg;
 mod panes;
 mod pointer;
 mod popup;
+mod process;
 mod redundancy;
 mod relay;
 mod resolve;

@@ -16,9 +16,8 @@ pub(crate) enum Popup {
     Menu {
         /// What it is about.
         title: String,
-        /// The call that is chosen in it, if it is about one: should that vanish from its table while the menu is open,
-        /// nothing must be done to the one that takes its place.
-        call: Option<String>,
+        /// What its commands are done to.
+        about: About,
         /// The choices.
         items: Vec<Item>,
         /// The chosen one.
@@ -77,6 +76,23 @@ pub(crate) enum Popup {
     },
 }
 
+/// What a menu was opened about. Rows come and go while it is open, and nothing may be done to the one that takes the place
+/// of the chosen one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The screen as it is.
+    Screen,
+    /// A call.
+    Call(String),
+    /// A process.
+    Process {
+        /// Its name.
+        process: String,
+        /// The alias it was chosen by.
+        alias: String,
+    },
+}
+
 /// A line of a menu.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -103,9 +119,14 @@ pub(crate) struct Confirm {
     pub choices: Vec<(String, Deed)>,
     /// The chosen one; 0 is Cancel.
     pub chosen: usize,
+    /// Who would end, as of when it was asked.
+    pub ends: Vec<Ends>,
     /// What must be typed for the deed to be done, and what is typed.
     pub(crate) typed: Option<(String, Input)>,
 }
+
+/// A run of a process that would end: its name and its pid.
+pub(crate) type Ends = (String, Option<u32>);
 
 /// What is done once it is confirmed.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +151,17 @@ pub(crate) enum Deed {
     Spawn(String),
     /// Leave.
     Quit(Quit),
+}
+
+impl Deed {
+    /// What the FTM is told.
+    pub(crate) fn requests(&self) -> &[OperatorRequest] {
+        match self {
+            Deed::Order { request, .. } => std::slice::from_ref(request),
+            Deed::Inject { requests, .. } => requests,
+            Deed::Spawn(_) | Deed::Quit(_) => &[],
+        }
+    }
 }
 
 /// What a typed text is for.

@@ -160,7 +160,7 @@ fn confirm(
     decision: InDoubtDecision,
 ) -> Popup {
     let choices = vec![(label.to_owned(), order_of(alias, call, decision))];
-    Popup::Confirm(Confirm { title, lines, choices, chosen: 0, typed: None })
+    Popup::Confirm(Confirm { title, lines, choices, chosen: 0, ends: Vec::new(), typed: None })
 }
 
 /// The order that carries a decision.

@@ -16,13 +16,14 @@ use super::commands::{Id, may_act};
 use super::keys::move_about;
 use super::msg::Cmd;
 use super::popup::{Confirm, Deed, Popup, Then};
+use super::process;
 use crate::world::{DefectState, DefectView, Role, Tone};
 
 pub(crate) use plan::{Plan, plan, read};
 pub(crate) use points::{
     Points, arm_every, candidates, disarm_every, every_point, pressed as points_pressed,
 };
-pub(crate) use preview::consequences;
+pub(crate) use preview::{consequences, ends};
 
 /// A column of the palette.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -348,11 +349,13 @@ pub(crate) fn carry_out(app: &mut App, plan: Plan) -> Vec<Cmd> {
     if plan.gentle {
         return plan.requests.into_iter().flat_map(|request| inject(app, &plan.text, request)).collect();
     }
+    let ends = ends(app, &plan.requests);
     app.popups.push(Popup::Confirm(Confirm {
         title: format!("{}?", plan.text),
         lines: plan.preview.into_iter().map(|sentence| sentence.text).collect(),
         choices: vec![("Inject".to_owned(), Deed::Inject { what: plan.text, requests: plan.requests })],
         chosen: 0,
+        ends,
         typed: plan.last_of.map(|alias| (alias, Input::default())),
     }));
     Vec::new()
@@ -364,7 +367,7 @@ pub(crate) fn inject(app: &mut App, what: &str, request: OperatorRequest) -> Vec
         OperatorRequest::Kill { .. } | OperatorRequest::Exit { .. } | OperatorRequest::Restart { .. } => None,
         // An alias means somebody else once it was taken over.
         OperatorRequest::Hang { process, .. } if app.history.live().processes.contains_key(process) => {
-            Some(act::resumption(process.clone()))
+            Some(process::resumption(process.clone()))
         }
         _ => Some(Undo { what: format!("{what} is over"), by: Remedy::Newest }),
     };

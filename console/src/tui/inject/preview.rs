@@ -1,10 +1,11 @@
 //! What a defect would do, in sentences: who takes over, what is under way, how long nobody would answer. Numbers are
 //! measured ones, or it is said that there are none.
 
-use palib::control::MemberState;
+use palib::control::{MemberState, OperatorRequest};
 
 use crate::defect::{DiskFault, Injury, LinkFault};
 use crate::tui::app::App;
+use crate::tui::popup::Ends;
 use crate::world::{Role, Tone, Way, World, duration_us};
 
 /// A sentence with what it means.
@@ -30,6 +31,18 @@ impl Sentence {
 pub(super) fn serving(world: &World, name: &str) -> String {
     let member = world.aliases.get(name).and_then(palib::control::AliasRow::in_service);
     member.map_or_else(|| name.to_owned(), |member| member.process.clone())
+}
+
+/// Who would end by these orders, as of now.
+pub(crate) fn ends(app: &App, requests: &[OperatorRequest]) -> Vec<Ends> {
+    let world = app.history.live();
+    let ended = requests.iter().filter_map(|request| match request {
+        OperatorRequest::Kill { process }
+        | OperatorRequest::Exit { process }
+        | OperatorRequest::Restart { process } => Some(serving(world, process)),
+        _ => None,
+    });
+    ended.map(|name| (name.clone(), world.processes.get(&name).and_then(|it| it.pid))).collect()
 }
 
 /// What several defects at once would do, and an alias that has nobody left then.

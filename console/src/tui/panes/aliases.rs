@@ -40,7 +40,8 @@ fn row(app: &App, alias: &AliasRow, member: &MemberRow) -> Row {
     let incarnation = if member.in_service { alias.incarnation.to_string() } else { String::new() };
     let mark = if member.in_service { app.theme.pick("●", "*") } else { "" };
     Row {
-        key: format!("{}/{}", alias.alias, member.port),
+        // Not by its port, which is another one after each start: the selection stays with the process.
+        key: format!("{}/{}", alias.alias, member.process),
         first: false,
         cells: vec![
             plain(&alias.alias),

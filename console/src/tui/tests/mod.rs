@@ -3,6 +3,7 @@
 mod inject;
 mod keys;
 mod matrix;
+mod menus;
 mod metrics;
 mod pictures;
 mod relay;
