@@ -12,7 +12,7 @@ use super::script::{Deed, Scene, Step, Watched, What};
 use super::sight::{Bound, Sight, Source, look};
 use super::sources;
 use crate::run::one_call::{self, CallError, CallReport};
-use crate::run::{RunError, Stage, tour};
+use crate::run::{RunError, Stage, action};
 
 /// How long it may take until all that a step must show is seen.
 const STEP_WITHIN: Duration = Duration::from_secs(20);
@@ -116,6 +116,17 @@ impl Player {
         Ok(())
     }
 
+    /// Takes in what happens while something is done.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, RunError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                watched = self.watch(LOOK) => watched?,
+            }
+        }
+    }
+
     async fn look(
         &self,
         step: &Step,
@@ -176,7 +187,10 @@ impl Player {
                 self.start(new, &alias, &payload, Some(id));
                 self.finish(new).await
             }
-            What::Tour(action) => Ok(tour::perform(&mut self.stage, action).await?.map(|_| ())),
+            What::Tour(action) => {
+                let client = self.stage.client().clone();
+                Ok(self.meanwhile(action::perform(&client, action)).await?.map(|_| ()))
+            }
         }
     }
 
@@ -191,16 +205,10 @@ impl Player {
 
     /// Waits for a call, and takes in what happens meanwhile.
     async fn finish(&mut self, name: &str) -> Result<Result<(), String>, RunError> {
-        let Some(mut task) = self.calls.get_mut(name).and_then(|call| call.task.take()) else {
+        let Some(task) = self.calls.get_mut(name).and_then(|call| call.task.take()) else {
             return Ok(Err(format!("no call {name} is under way")));
         };
-        let ended = loop {
-            tokio::select! {
-                ended = &mut task => break ended,
-                watched = self.watch(LOOK) => watched?,
-            }
-        };
-        let report = match ended {
+        let report = match self.meanwhile(task).await? {
             Ok(Ok(report)) => report,
             Ok(Err(error)) => return Ok(Err(error.to_string())),
             Err(error) => return Ok(Err(error.to_string())),

@@ -188,7 +188,7 @@ async fn heal_all(context: &Context, client: &OperatorClient) -> Result<(), Fail
             told = done(context, answer);
         }
     };
-    let left = heal::heal(async |request| client.request(request).await, tell).await?;
+    let left = heal::heal(|request| client.request(request), tell).await?;
     told?;
     if !left.is_empty() {
         let words: Vec<_> = left.iter().map(ToString::to_string).collect();

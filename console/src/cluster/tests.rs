@@ -142,6 +142,14 @@ fn several_actions_may_happen_together() {
 }
 
 #[test]
+fn a_step_may_wait_for_its_defect_but_does_not_repeat_it() {
+    use super::Action;
+    assert!(matches!("after 2s kill counter".parse(), Ok(Action::Defect(_))));
+    let refused = "every 2s kill counter".parse::<Action>().expect_err("a step happens once");
+    assert!(refused.contains("leave `every` out"), "{refused}");
+}
+
+#[test]
 fn each_kind_of_mistake_says_what_would_be_right() {
     let alias = "[aliases.counter]\nkind = \"counter\"\n";
     for (text, says) in [

@@ -32,7 +32,7 @@ pub enum Action {
     Restart(String),
     /// `add backup ALIAS`.
     AddBackup(String),
-    /// `heal`: resume everything that hangs by an injected defect.
+    /// `heal`: take back everything that can be, and start again who was told to end.
     Heal,
     /// `tell ALIAS COMMAND…`: a command for the service in service.
     Tell {
@@ -50,7 +50,7 @@ pub enum Action {
     },
     /// `wait 2s`.
     Wait(Duration),
-    /// `kill caller and kill relay`: one right after the other, with no look in between.
+    /// `kill caller and kill relay`: each as soon as the one before it is done.
     Together(Vec<Action>),
 }
 
@@ -134,6 +134,9 @@ impl FromStr for Action {
                     format!("{wrong} (other actions: resume, restart, add backup, heal, tell, call, wait)")
                 })?;
                 defect.check_possible()?;
+                if defect.when.every.is_some() {
+                    return Err(format!("a step happens once; leave `every` out of `{text}`"));
+                }
                 Ok(Self::Defect(defect))
             }
         }

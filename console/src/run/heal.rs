@@ -2,7 +2,10 @@
 
 use palib::control::{OperatorAnswer, OperatorRequest, ProcessRow};
 
-use crate::operator::OperatorError;
+use crate::operator::{OperatorClient, OperatorError};
+
+/// What the FTM answered.
+type Asked = Result<OperatorAnswer, OperatorError>;
 
 /// Takes back all there is: what is armed is disarmed, links and disks become whole, what is stopped or waits goes on, and
 /// who was told to end is started again. `ask` asks the FTM, `tell` is told what was done.
@@ -12,8 +15,8 @@ use crate::operator::OperatorError;
 ///
 /// # Errors
 /// If the FTM does not answer.
-pub async fn heal(
-    ask: impl AsyncFn(OperatorRequest) -> Result<OperatorAnswer, OperatorError>,
+pub async fn heal<F: Future<Output = Asked>>(
+    ask: impl Fn(OperatorRequest) -> F,
     mut tell: impl FnMut(OperatorAnswer),
 ) -> Result<Vec<OperatorError>, OperatorError> {
     let mut refused = Vec::new();
@@ -30,6 +33,14 @@ pub async fn heal(
     Ok(refused.into_iter().map(|(_, error)| error).collect())
 }
 
+/// Takes back all there is in a cluster. What is still there although it was asked for is returned.
+///
+/// # Errors
+/// If the FTM does not answer.
+pub(super) async fn everything(client: &OperatorClient) -> Result<Vec<OperatorError>, OperatorError> {
+    heal(|request| client.request(request), |_| ()).await
+}
+
 /// What a process needs; none, if nothing keeps it from anything.
 #[must_use]
 pub fn remedy(row: &ProcessRow) -> Option<OperatorRequest> {
@@ -41,8 +52,8 @@ pub fn remedy(row: &ProcessRow) -> Option<OperatorRequest> {
     }
 }
 
-async fn remedies(
-    ask: &impl AsyncFn(OperatorRequest) -> Result<OperatorAnswer, OperatorError>,
+async fn remedies<F: Future<Output = Asked>>(
+    ask: &impl Fn(OperatorRequest) -> F,
 ) -> Result<Vec<OperatorRequest>, OperatorError> {
     let mut remedies = Vec::new();
     for lasting in [OperatorRequest::Armed, OperatorRequest::Faults] {
@@ -65,10 +76,7 @@ mod tests {
     use super::*;
 
     /// What is armed or broken at an FTM that never lets go of `D1`, and where `P1` fires between list and order.
-    fn ask(
-        there: &RefCell<Vec<&'static str>>,
-        request: OperatorRequest,
-    ) -> Result<OperatorAnswer, OperatorError> {
+    fn ask(there: &RefCell<Vec<&'static str>>, request: OperatorRequest) -> Asked {
         let mut there = there.borrow_mut();
         let row = |id: &&str| ArmedRow { id: (*id).to_owned(), spec: String::new() };
         match request {
@@ -86,7 +94,7 @@ mod tests {
     async fn what_is_over_by_itself_keeps_nothing_else_from_being_healed() {
         let there = RefCell::new(vec!["P1", "D1", "L1"]);
         let mut told = Vec::new();
-        let left = heal(async |request| ask(&there, request), |answer| told.push(answer)).await;
+        let left = heal(|request| std::future::ready(ask(&there, request)), |answer| told.push(answer)).await;
         let left: Vec<String> = left.expect("it answers").iter().map(ToString::to_string).collect();
         assert_eq!(told, [OperatorAnswer::Done("L1".to_owned())]);
         assert_eq!(left, ["D1"], "only what is still there is told");

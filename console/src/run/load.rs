@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::summary::Gathered;
 use super::totals::Totals;
 use super::verify::Redundant;
-use super::{RunError, RunOptions, Stage};
+use super::{RunError, RunOptions, Stage, heal};
 use crate::cluster::KINDS;
 use crate::operator::OperatorClient;
 
@@ -73,7 +73,7 @@ impl Load {
         let until = Instant::now() + SETTLE_WITHIN;
         let mut unknown = 0;
         loop {
-            stage.heal().await?;
+            heal::everything(stage.client()).await?;
             let client = stage.client().clone();
             let drain = drain(&client, &self.callers);
             tokio::pin!(drain);

@@ -1,5 +1,6 @@
 //! Headless runs: spawn, load, injure, verify, sum up.
 
+pub mod action;
 mod aftermath;
 mod books;
 pub mod heal;

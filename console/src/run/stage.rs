@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use palib::control::{Event, MemberState};
 
 use super::RunError;
-use super::heal::heal;
 use crate::cluster::ClusterFile;
 use crate::keeper::{Cluster, Start};
 use crate::operator::{EventStream, OperatorClient};
@@ -102,23 +101,21 @@ impl Stage {
     /// # Errors
     /// If the cluster is down.
     pub async fn watch_for(&mut self, span: Duration) -> Result<(), RunError> {
-        let watch = async {
-            loop {
-                self.next().await?;
-            }
-        };
-        tokio::time::timeout(span, watch).await.unwrap_or(Ok(()))
+        self.meanwhile(tokio::time::sleep(span)).await
     }
 
-    /// Takes everything back that can be: what is armed is disarmed, what is stopped or waits goes on, links and disks are
-    /// whole again, and who was told to end is started again.
+    /// Folds in what happens while something else is done.
     ///
     /// # Errors
-    /// If the FTM does not answer.
-    pub async fn heal(&self) -> Result<(), RunError> {
-        // What could not be taken back shows in what follows: a run does not come to rest with it.
-        heal(async |request| self.client().request(request).await, |_| ()).await?;
-        Ok(())
+    /// If the cluster is down.
+    pub async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, RunError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                events = self.next() => events?,
+            };
+        }
     }
 
     /// Who is how: for the message that something took too long.

@@ -3,20 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use palib::control::{Answer, OperatorAnswer, OperatorRequest, Query};
 use serde::Serialize;
 
+use super::RunError;
+use super::action::perform;
 use super::stage::Stage;
-use super::{RunError, inject, one_call};
-use crate::cluster::{Action, ClusterFile, Expectation, TourStep};
+use crate::cluster::{ClusterFile, Expectation, TourStep};
 
 /// How long the expectations of a step may take to come true.
 const STEP_WITHIN: Duration = Duration::from_secs(20);
 /// What must hold always is watched for so long after the rest has come true.
 const LINGER: Duration = Duration::from_millis(500);
-/// How long a call of the tour's own may take.
-const CALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// What came of a tour.
 #[derive(Clone, Debug, Serialize)]
@@ -116,7 +113,10 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
     let takeovers_before = stage.world.takeovers.len();
     let before: Vec<Option<u64>> = step.expect.iter().map(|expected| expected.before(&stage.world)).collect();
     let done = match &step.action {
-        Some(action) => Some(perform(stage, action).await?),
+        Some(action) => {
+            let client = stage.client().clone();
+            Some(stage.meanwhile(perform(&client, action)).await?)
+        }
         None => None,
     };
     let acted_ns = palib::clock::monotonic_ns();
@@ -161,59 +161,4 @@ async fn play_step(stage: &mut Stage, step: &TourStep) -> Result<StepReport, Run
     });
     let takeovers = takeovers.collect();
     Ok(StepReport { say: step.say.clone(), action, answer, watch: step.watch.clone(), expect, takeovers })
-}
-
-/// Does what a step says. The inner error is a refusal, in words.
-pub(crate) async fn perform(stage: &mut Stage, action: &Action) -> Result<Result<String, String>, RunError> {
-    let client = stage.client().clone();
-    let request = match action {
-        Action::Together(actions) => {
-            let mut answers = Vec::new();
-            for action in actions {
-                match Box::pin(perform(stage, action)).await? {
-                    Ok(answer) => answers.push(answer),
-                    Err(refused) => return Ok(Err(refused)),
-                }
-            }
-            return Ok(Ok(answers.join("; ")));
-        }
-        Action::Wait(span) => {
-            stage.watch_for(*span).await?;
-            return Ok(Ok("waited".to_owned()));
-        }
-        Action::Heal => {
-            stage.heal().await?;
-            return Ok(Ok("healed".to_owned()));
-        }
-        Action::Call { alias, payload } => {
-            let called =
-                one_call::call(&client, alias, Bytes::from(payload.clone()), None, CALL_WITHIN).await;
-            return Ok(match called {
-                Ok(report) => {
-                    let (Ok(body) | Err(body)) = &report.outcome;
-                    Ok(format!("{} (id {})", String::from_utf8_lossy(body), report.id))
-                }
-                Err(error) => Err(error.to_string()),
-            });
-        }
-        Action::Defect(defect) => {
-            if let Some(after) = defect.when.after {
-                stage.watch_for(after).await?;
-            }
-            inject::request(&defect.injury)
-        }
-        Action::Resume(process) => OperatorRequest::Resume { process: process.clone() },
-        Action::Restart(process) => OperatorRequest::Restart { process: process.clone() },
-        Action::AddBackup(alias) => OperatorRequest::AddBackup { alias: alias.clone() },
-        Action::Tell { alias, command } => {
-            let query = Query::Service { alias: alias.clone(), command: command.clone() };
-            OperatorRequest::Query { alias: alias.clone(), query }
-        }
-    };
-    Ok(match client.request(request).await {
-        Ok(OperatorAnswer::Done(words)) => Ok(words),
-        Ok(OperatorAnswer::Query(Answer::Service(words))) => Ok(words),
-        Ok(other) => Ok(format!("{other:?}")),
-        Err(refused) => Err(refused.to_string()),
-    })
 }

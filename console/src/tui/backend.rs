@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use palib::control::OperatorAnswer;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cluster::Demo;
 use crate::keeper::{self, Cluster, Start};
 use crate::operator::OperatorClient;
-use crate::run::one_call;
+use crate::run::action;
 use crate::state::StateFolder;
 use crate::sweep::{self, Matrix};
 use crate::world::Tone;
@@ -20,8 +19,6 @@ use super::msg::{Cmd, Msg, Quit};
 
 /// How long attaching waits for an FTM.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long a call of the operator's own may take.
-const CALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Takes commands; answers with messages, in its own time.
 pub(crate) trait Backend {
@@ -177,14 +174,12 @@ impl Backend for Live {
             }
             (Cmd::Ask { ticket, request }, Some(client)) => self
                 .ask(ticket, async move { client.request(request).await.map_err(|error| error.to_string()) }),
-            (Cmd::Call { ticket, alias, payload }, Some(client)) => self.ask(ticket, async move {
-                let call = one_call::call(&client, &alias, Bytes::from(payload), None, CALL_WITHIN).await;
-                let report = call.map_err(|error| error.to_string())?;
-                match report.outcome {
-                    Ok(reply) => Ok(OperatorAnswer::Done(String::from_utf8_lossy(&reply).into_owned())),
-                    Err(failure) => Err(String::from_utf8_lossy(&failure).into_owned()),
-                }
-            }),
+            (Cmd::Perform { ticket, action: wanted }, Some(client)) => {
+                self.ask(
+                    ticket,
+                    async move { action::perform(&client, &wanted).await.map(OperatorAnswer::Done) },
+                )
+            }
             (Cmd::ReadAtRest { ticket, alias, query, names }, Some(client)) => {
                 let file = client.folder().area(&alias);
                 self.ask(ticket, async move {
@@ -193,7 +188,10 @@ impl Backend for Live {
                     work.await.map_err(|error| error.to_string())?.map(OperatorAnswer::Query)
                 });
             }
-            (Cmd::Ask { ticket, .. } | Cmd::Call { ticket, .. } | Cmd::ReadAtRest { ticket, .. }, None) => {
+            (
+                Cmd::Ask { ticket, .. } | Cmd::Perform { ticket, .. } | Cmd::ReadAtRest { ticket, .. },
+                None,
+            ) => {
                 self.ask(ticket, async { Err("no cluster is attached".to_owned()) });
             }
             // The rest is the terminal's, and never comes here.

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyEvent, MouseEvent};
 use palib::control::{Answer, Event, OperatorAnswer, OperatorRequest, Query};
 
+use crate::cluster::Action;
 use crate::sweep::Matrix;
 use crate::world::Tone;
 
@@ -19,7 +20,7 @@ pub(crate) enum Msg {
     Resize(u16, u16),
     /// Events of the cluster.
     Events(Vec<Event>),
-    /// The answer to [`Cmd::Ask`] or [`Cmd::ReadAtRest`].
+    /// The answer to [`Cmd::Ask`], [`Cmd::ReadAtRest`] or [`Cmd::Perform`].
     Answered {
         /// The number it was asked under.
         ticket: u64,
@@ -73,14 +74,12 @@ pub(crate) enum Cmd {
     },
     /// Read what a sweep of this cluster has left.
     ReadSweep(String),
-    /// One exactly-once call of the operator's own.
-    Call {
+    /// Do what a step of a tour says.
+    Perform {
         /// The number to answer under.
         ticket: u64,
-        /// The alias to call.
-        alias: String,
-        /// The payload.
-        payload: String,
+        /// What.
+        action: Action,
     },
     /// Start the cluster of a demo and attach to it; the cluster that is attached goes down first.
     Spawn(String),

@@ -1,17 +1,14 @@
 //! Taking a guided tour: one step at a time, each with what it expects and what is.
 
-use palib::control::{OperatorRequest, Query};
-
-use crate::cluster::{Action, ClusterFile, TourStep};
-use crate::run::inject;
+use crate::cluster::{ClusterFile, TourStep};
 use crate::world::World;
 
 use super::app::{App, Link, Purpose};
 use super::commands::may_act;
 use super::msg::Cmd;
 
-/// Ticks (quarters of a second) after which an expectation that does not hold has failed.
-const PATIENCE_TICKS: u64 = 60;
+/// Ticks (quarters of a second) after which an expectation that does not hold has failed: as long as without a screen.
+const PATIENCE_TICKS: u64 = 80;
 
 /// A tour being taken.
 #[derive(Clone, Debug)]
@@ -42,13 +39,9 @@ pub(crate) struct Running {
     acted_ns: u64,
     /// Whether each expectation that may never fail has held so far.
     unbroken: Vec<bool>,
-    /// When it began, in ticks.
-    began: u64,
-    /// Until when nothing is judged, in ticks.
-    not_before: u64,
-    /// Orders not answered yet.
-    orders: u32,
-    /// What went wrong with an order.
+    /// When the action was done, in ticks; none while it is not. An action may take any time: it may have to wait.
+    acted: Option<u64>,
+    /// Why the action can't be done.
     wrong: Option<String>,
 }
 
@@ -92,60 +85,27 @@ pub(crate) fn step(app: &mut App) -> Vec<Cmd> {
         return Vec::new();
     };
     let world = app.history.live();
-    let mut running = Running {
+    let running = Running {
         before: step.expect.iter().map(|expectation| expectation.before(world)).collect(),
         acted_ns: 0,
         unbroken: vec![true; step.expect.len()],
-        began: app.ticks,
-        not_before: app.ticks,
-        orders: 0,
+        acted: step.action.is_none().then_some(app.ticks),
         wrong: None,
     };
-    let mut commands = Vec::new();
-    if let Some(action) = &step.action {
-        if let Action::Wait(span) = action {
-            running.not_before += span.as_millis() as u64 / 250;
-        }
-        commands = act(app, action);
-        running.orders = commands.len() as u32;
-    }
     if let Some(tour) = &mut app.tour {
         tour.running = Some(running);
     }
     judge(app);
-    commands
+    let perform = |action| Cmd::Perform { ticket: app.next_ticket(Purpose::Step), action };
+    step.action.map(perform).into_iter().collect()
 }
 
-/// The orders that an action of a tour stands for.
-fn act(app: &mut App, action: &Action) -> Vec<Cmd> {
-    let requests = match action {
-        Action::Defect(defect) => vec![inject::request(&defect.injury)],
-        Action::Resume(name) => vec![OperatorRequest::Resume { process: name.clone() }],
-        Action::Restart(name) => vec![OperatorRequest::Restart { process: name.clone() }],
-        Action::AddBackup(alias) => vec![OperatorRequest::AddBackup { alias: alias.clone() }],
-        Action::Heal => app.history.live().active_defects().filter_map(|defect| defect.remedy()).collect(),
-        Action::Tell { alias, command } => {
-            let query = Query::Service { alias: alias.clone(), command: command.clone() };
-            vec![OperatorRequest::Query { alias: alias.clone(), query }]
-        }
-        Action::Call { alias, payload } => {
-            let ticket = app.next_ticket(Purpose::Step);
-            return vec![Cmd::Call { ticket, alias: alias.clone(), payload: payload.clone() }];
-        }
-        Action::Wait(_) => Vec::new(),
-        Action::Together(actions) => return actions.iter().flat_map(|action| act(app, action)).collect(),
-    };
-    let asked =
-        requests.into_iter().map(|request| Cmd::Ask { ticket: app.next_ticket(Purpose::Step), request });
-    asked.collect()
-}
-
-/// An order of the step was answered.
+/// The action of the step is done, or can't be.
 pub(crate) fn answered(app: &mut App, answer: Result<String, String>) {
     // The screen has no clock of its own; what was measured before the answer is as old as this or older.
     let measured_ns = app.history.live().measured_ns();
     let Some(running) = app.tour.as_mut().and_then(|tour| tour.running.as_mut()) else { return };
-    running.orders = running.orders.saturating_sub(1);
+    running.acted = Some(app.ticks);
     running.acted_ns = measured_ns;
     if let Err(wrong) = answer {
         running.wrong = Some(wrong);
@@ -185,10 +145,11 @@ impl Running {
             }
             all &= holds[place] && self.unbroken[place];
         }
+        let acted = self.acted?;
         let broken = self.unbroken.contains(&false);
         // What grows needs a little time to; what must not happen needs a little time in which it could.
-        let settled = ticks >= self.not_before && ticks > self.began + 2 && self.orders == 0;
-        let late = ticks >= self.not_before.max(self.began) + PATIENCE_TICKS;
+        let settled = ticks > acted + 2;
+        let late = ticks >= acted + PATIENCE_TICKS;
         let over = broken || late || (all && settled);
         if !over {
             return None;

@@ -85,6 +85,15 @@ fn the_redundancy_table_of_the_past_is_the_one_that_was_read_then() {
     assert!(rig.app.table(Pane::Redundancy).empty.contains("Not read then"));
 }
 
+/// The actions of tours that went out.
+fn actions(rig: &Rig) -> Vec<String> {
+    let performed = rig.out.iter().filter_map(|command| match command {
+        Cmd::Perform { action, .. } => Some(action.to_string()),
+        _ => None,
+    });
+    performed.collect()
+}
+
 #[test]
 fn a_tour_goes_step_by_step_and_says_what_is() {
     let mut stage = Stage::counter();
@@ -92,7 +101,7 @@ fn a_tour_goes_step_by_step_and_says_what_is() {
     rig.press("8 n").ticks(4);
     assert_eq!(rig.app.tour.as_ref().unwrap().done.len(), 1);
     rig.press("n").ticks(4);
-    assert_eq!(rig.orders(), [OperatorRequest::Kill { process: "counter".into() }]);
+    assert_eq!(actions(&rig), ["kill counter"]);
     assert!(rig.app.tour.as_ref().unwrap().running.is_some(), "counter-2 is not in service yet");
     rig.press("n");
     assert!(rig.note().contains("not over yet"), "{}", rig.note());
@@ -104,6 +113,35 @@ fn a_tour_goes_step_by_step_and_says_what_is() {
     assert!(tour.done.iter().all(|outcome| outcome.held), "{tour:?}");
     assert_eq!(tour.done[1].found[0], "counter-2");
     assert!(rig.press("1").text().contains("The tour is over"));
+}
+
+#[test]
+fn a_step_is_judged_only_when_all_that_it_does_is_done() {
+    let mut rig = Rig::on(Stage::counter());
+    let does = "kill counter and wait 300ms and kill counter";
+    let tour = &mut rig.app.demos[0].file.tour;
+    tour.truncate(1);
+    tour[0].action = Some(does.parse().unwrap());
+    rig.acting = true;
+    rig.press("8 n").ticks(200);
+    assert_eq!(actions(&rig), [does], "whole, so that its parts follow each other as without a screen");
+    assert!(rig.app.tour.as_ref().unwrap().running.is_some(), "an action may take any time");
+    let answer = Ok(OperatorAnswer::Done(String::new()));
+    rig.send(Msg::Answered { ticket: rig.app.ticket, answer });
+    assert!(rig.app.tour.as_ref().unwrap().done.is_empty(), "what must not happen may yet happen");
+    rig.ticks(3);
+    assert!(rig.app.tour.as_ref().unwrap().done[0].held);
+}
+
+#[test]
+fn a_step_that_cannot_be_done_says_why() {
+    let mut rig = Rig::on(Stage::counter());
+    rig.press("8 n").ticks(4);
+    rig.acting = true;
+    rig.press("n");
+    rig.send(Msg::Answered { ticket: rig.app.ticket, answer: Err("counter-1 is dead".into()) });
+    let done = &rig.app.tour.as_ref().unwrap().done[1];
+    assert_eq!((done.held, &done.found[..]), (false, &["counter-1 is dead".to_owned()][..]));
 }
 
 #[test]
