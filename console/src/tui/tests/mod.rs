@@ -9,6 +9,7 @@ mod pictures;
 mod relay;
 mod sequence;
 mod time;
+mod topology;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 mod bars;
 mod grid;
 mod inject;
+mod lines;
 mod matrix;
 mod metrics;
 mod paint;

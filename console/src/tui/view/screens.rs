@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::paint::{self, section, table, width};
-use super::topology;
+use super::topology::{self, Topology};
 use crate::tui::app::{App, Link, Pane, Screen, Shown};
 use crate::tui::{panes, redundancy, tour};
 use crate::world::{Tone, clock, duration_us};
@@ -54,15 +54,11 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     if picture > 0 {
         let title =
             app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
-        let inner = section(
-            app,
-            buffer,
-            top,
-            &title,
-            &format!("{}{}", topology::off_the_lines(app), managed_by(app)),
-            false,
-        );
-        topology::topology(app, buffer, inner);
+        let below = Rect { y: top.y + 1, height: top.height - 1, ..top };
+        let topology = Topology::of(app, below);
+        let remark = format!("{}{}{}", topology.elsewhere(), managed_by(app), topology.missing());
+        section(app, buffer, top, &title, &remark, false);
+        topology.paint(app, buffer);
     }
     table(app, buffer, middle, Pane::Aliases, shown);
     alias_story(app, buffer, story);

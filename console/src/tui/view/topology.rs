@@ -3,23 +3,29 @@
 use palib::control::{AliasRow, MemberRow};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::grid::Grid;
+use super::lines::Lines;
 use super::paint::{self, width};
-use crate::defect::{Injury, LinkFault};
 use crate::tui::app::App;
 use crate::tui::panes::standing;
-use crate::world::{Edge, Role, Tone, World, clock, duration_us};
-
-/// Calls per second from which on a line is drawn heavy.
-const HEAVY_FROM: f64 = 100.0;
+use crate::world::{Role, Tone, World, clock, duration_us};
 
 /// A box with an alias and its members.
-struct Boxed<'a> {
-    row: &'a AliasRow,
+pub(super) struct Boxed<'a> {
+    /// The alias.
+    pub(super) row: &'a AliasRow,
     role: Role,
-    place: Rect,
+    /// Where it stands.
+    pub(super) place: Rect,
+}
+
+/// The picture, before it is painted.
+pub(super) struct Topology<'a> {
+    area: Rect,
+    boxes: Vec<Boxed<'a>>,
+    lines: Lines,
+    /// Aliases for which there is no room.
+    left_out: usize,
 }
 
 /// Lines the picture would take at most.
@@ -40,22 +46,39 @@ fn column(role: Role) -> usize {
     }
 }
 
-/// Paints the picture. Aliases for which there is no room are counted at its foot.
-pub(super) fn topology(app: &App, buffer: &mut Buffer, area: Rect) {
-    let world = app.world();
-    if world.aliases.is_empty() || area.height < 3 {
-        return;
+impl<'a> Topology<'a> {
+    /// Lays it out in an area.
+    pub(super) fn of(app: &'a App, area: Rect) -> Topology<'a> {
+        let (boxes, left_out) = place(app, area);
+        let lines = Lines::between(app, area, &boxes);
+        Topology { area, boxes, lines, left_out }
     }
-    let (boxes, left_out) = place(app, area);
-    headings(app, buffer, area, &boxes);
-    edges(app, buffer, area, &boxes);
-    for boxed in &boxes {
-        frame(app, buffer, boxed);
-        remark(app, buffer, area, boxed);
+
+    /// What is disturbed and stands nowhere in the picture.
+    pub(super) fn elsewhere(&self) -> String {
+        self.lines.elsewhere.iter().map(|text| format!("{text}   ")).collect()
     }
-    if left_out > 0 {
-        let text = format!("+ {left_out} more in the table below");
-        paint::at(app, buffer, area, 3, area.height - 1, &text, app.theme.dim());
+
+    /// Who calls whom without a line in the picture.
+    pub(super) fn missing(&self) -> String {
+        match &self.lines.missing[..] {
+            [] => String::new(),
+            missing => format!("   not drawn: {}", missing.join(", ")),
+        }
+    }
+
+    /// Paints it. Aliases for which there is no room are counted at its foot.
+    pub(super) fn paint(&self, app: &App, buffer: &mut Buffer) {
+        headings(app, buffer, self.area, &self.boxes);
+        self.lines.paint(app, buffer, self.area);
+        for boxed in &self.boxes {
+            frame(app, buffer, boxed);
+            remark(app, buffer, self.area, boxed);
+        }
+        if self.left_out > 0 {
+            let text = format!("+ {} more in the table below", self.left_out);
+            paint::at(app, buffer, self.area, 3, self.area.height - 1, &text, app.theme.dim());
+        }
     }
 }
 
@@ -179,120 +202,5 @@ fn remark(app: &App, buffer: &mut Buffer, area: Rect, boxed: &Boxed<'_>) {
         }
         let from = takeover.from.as_deref().unwrap_or("nobody");
         say(format!("from {from}: {}", takeover.cause), Tone::Past);
-    }
-}
-
-/// A link that a defect disturbs.
-struct Disturbed {
-    /// The aliases of its ends; the name itself for the FTM and for who is in none.
-    ends: (String, String),
-    /// As it stands beside the line: a glyph, the verb, the number in the ledger.
-    label: String,
-}
-
-fn disturbed(app: &App) -> Vec<Disturbed> {
-    let world = app.world();
-    let alias_of = |name: &str| {
-        let of_member = || world.memberships(name).first().map(|(alias, _)| (*alias).to_owned());
-        if world.aliases.contains_key(name) {
-            name.to_owned()
-        } else {
-            of_member().unwrap_or_else(|| name.to_owned())
-        }
-    };
-    let links = world.active_defects().filter_map(|defect| {
-        let Injury::Link { from, to, fault, .. } = defect.link()? else { return None };
-        let verb = defect.spec.split(' ').next().unwrap_or_default();
-        let glyph = match fault {
-            LinkFault::Cut | LinkFault::OneWay => app.theme.pick("╳", "x"),
-            _ => "!",
-        };
-        let label = format!("{glyph} {verb} {}", defect.id);
-        Some(Disturbed { ends: (alias_of(&from.0), alias_of(&to.0)), label })
-    });
-    links.collect()
-}
-
-/// What is disturbed and lies on no line of the picture: the way to the FTM, and that between members.
-pub(super) fn off_the_lines(app: &App) -> String {
-    let edges = app.world().edges();
-    let drawn = |ends: &(String, String)| edges.iter().any(|edge| is_between(edge, ends));
-    let off = disturbed(app).into_iter().filter(|it| !drawn(&it.ends));
-    let texts = off.map(|it| format!("{}: {} {}   ", it.label, it.ends.0, it.ends.1));
-    texts.collect()
-}
-
-fn is_between(edge: &Edge, (a, b): &(String, String)) -> bool {
-    (edge.from == *a && edge.to == *b) || (edge.from == *b && edge.to == *a)
-}
-
-fn edges(app: &App, buffer: &mut Buffer, area: Rect, boxes: &[Boxed<'_>]) {
-    let find = |alias: &str| boxes.iter().find(|boxed| boxed.row.alias == alias);
-    let mut grid = Grid::default();
-    let mut labels = Vec::new();
-    let all = app.world().edges();
-    let disturbed = disturbed(app);
-    for (number, edge) in all.iter().enumerate() {
-        let (Some(from), Some(to)) = (find(&edge.from), find(&edge.to)) else { continue };
-        let (start, end) = (from.place.right(), to.place.x.saturating_sub(1));
-        if end <= start + 2 {
-            continue;
-        }
-        let rate = edge.calls_per_s.unwrap_or(0.0);
-        let faults: Vec<&str> =
-            disturbed.iter().filter(|it| is_between(edge, &it.ends)).map(|it| it.label.as_str()).collect();
-        let style = match (faults.is_empty(), rate > 0.0) {
-            (false, _) => app.theme.style(Tone::Injected),
-            (true, true) => Style::default(),
-            (true, false) => app.theme.dim(),
-        };
-        let heavy = rate >= HEAVY_FROM;
-        // The lines leave and enter at the first member's height; each has a vertical of its own, so that
-        // crossings can be told from joints by where they turn.
-        let (y_from, y_to) = (from.place.y + 1, to.place.y + 1);
-        let turn = start + 2 + (number as u16 * 2) % (end - start).saturating_sub(3).max(1);
-        if y_from == y_to {
-            grid.across(y_from, start, end, heavy, style);
-        } else {
-            grid.across(y_from, start, turn, heavy, style);
-            grid.along(turn, y_from, y_to, heavy, style);
-            grid.across(y_to, turn, end, heavy, style);
-        }
-        let rate = edge.calls_per_s.map(per_second);
-        let said: Vec<&str> = rate.as_deref().into_iter().chain(faults).collect();
-        if !said.is_empty() {
-            let into = all.iter().filter(|other| other.to == edge.to).count();
-            let text = format!(" {} ", said.join(" "));
-            let wide = width(&text);
-            let x = match (y_from == y_to, into) {
-                (true, _) => start + (end - start).saturating_sub(wide) / 2,
-                (false, 1) => end.saturating_sub(wide + 1),
-                (false, _) => start,
-            };
-            let y = if y_from != y_to && into > 1 { y_from } else { y_to };
-            labels.push((x, y, text, style));
-        }
-    }
-    for (x, y, character, style) in grid.characters(app.theme.ascii) {
-        if area.contains((x, y).into()) {
-            buffer[(x, y)].set_char(character).set_style(style);
-        }
-    }
-    for (x, y, text, style) in labels {
-        if area.contains((x, y).into()) {
-            paint::at(app, buffer, area, x - area.x, y - area.y, &text, style);
-        }
-    }
-}
-
-/// A rate in at most three digits: more would flicker and say nothing.
-fn per_second(rate: f64) -> String {
-    match rate {
-        _ if rate <= 0.0 => "0/s".into(),
-        _ if rate < 9.95 => format!("{rate:.1}/s"),
-        _ if rate < 999.5 => format!("{rate:.0}/s"),
-        _ if rate < 9_995.0 => format!("{:.2}k/s", rate / 1e3),
-        _ if rate < 99_950.0 => format!("{:.1}k/s", rate / 1e3),
-        _ => format!("{:.0}k/s", rate / 1e3),
     }
 }
