@@ -9,6 +9,7 @@ use super::msg::Cmd;
 use super::popup::{About, Popup, edit};
 use super::process;
 use super::update::perform;
+use super::view::page;
 
 /// Gives a key to the popup on top.
 pub(crate) fn in_popup(app: &mut App, key: &str) -> Vec<Cmd> {
@@ -110,8 +111,8 @@ pub(crate) fn in_popup(app: &mut App, key: &str) -> Vec<Cmd> {
                 return vec![Cmd::Copy(text)];
             }
             _ => {
-                let last = lines.len();
-                move_choice(scroll, last, key, true);
+                let (folded, rows) = page(app, lines);
+                move_choice(scroll, (folded.len() + 1).saturating_sub(rows), key, true);
             }
         },
     }

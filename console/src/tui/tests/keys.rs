@@ -384,3 +384,19 @@ fn the_table_of_figure_4_can_be_read_off_the_screen() {
     assert!(text.contains("PA1: process-2 takes over."), "{text}");
     assert!(text.contains("PA2: process-2 goes on; its backup is gone"), "{text}");
 }
+
+#[test]
+fn a_long_reply_in_one_line_can_be_read_to_its_end() {
+    for reply in ["a".repeat(4096) + "Ω", "漢".repeat(2000) + "Ω"] {
+        let mut rig = Rig::after_kill();
+        rig.rows = vec![table_row("caller/i1/118", "auto_reply", "AUTO_REPLY", 1, &reply)];
+        rig.press("2").ticks(1).press("enter");
+        assert!(!rig.text().contains('Ω'));
+        rig.press("G");
+        let text = rig.text();
+        assert!(text.contains('Ω') && text.contains("what the events tell of it"), "{text}");
+        assert!(text.lines().last().unwrap_or_default().contains("close"), "the keys stay in view: {text}");
+        rig.press("g");
+        assert!(rig.text().contains("lines 1 to"), "{}", rig.text());
+    }
+}

@@ -19,6 +19,8 @@ use ratatui::layout::Rect;
 
 use super::app::{App, Shown};
 
+pub(super) use popups::page;
+
 /// From this size on everything is shown; below it, the table with the focus alone.
 const FULL: (u16, u16) = (80, 24);
 /// Below this size there is one line that says so.

@@ -62,10 +62,15 @@ pub(super) fn popup(app: &App, popup: &Popup, buffer: &mut Buffer, area: Rect, s
             list(app, buffer, area, (&title, &points.input, points.chosen), lines, shown);
         }
         Popup::Detail { title, lines, scroll } => {
-            let room = usize::from(area.width.saturating_sub(8));
-            let folded = lines.iter().flat_map(|line| fold(line, room));
-            let lines: Vec<Line> = folded.skip(*scroll).map(|line| (vec![(line, plain)], None)).collect();
-            boxed(app, buffer, area, title, lines, None, shown);
+            let (folded, rows) = page(app, lines);
+            let (all, first) = (folded.len(), (*scroll).min(folded.len().saturating_sub(rows)));
+            let title = match all > rows {
+                true => format!("{title}   lines {} to {} of {all}", first + 1, first + rows),
+                false => title.clone(),
+            };
+            let seen = folded.into_iter().skip(first).take(rows);
+            let lines = seen.map(|line| (vec![(line, plain)], None)).collect();
+            boxed(app, buffer, body(area), &title, lines, None, shown);
         }
     }
 }
@@ -76,13 +81,28 @@ fn body(area: Rect) -> Rect {
     Rect { y: area.y + 1, height: area.height.saturating_sub(1 + foot), ..area }
 }
 
+/// A text as it lies in a popup: its lines folded to the width of the terminal, and how many of them are seen at once.
+pub(crate) fn page(app: &App, lines: &[String]) -> (Vec<String>, usize) {
+    let area = body(Rect::new(0, 0, app.size.0, app.size.1));
+    let room = area.width.saturating_sub(8).max(1);
+    let folded = lines.iter().flat_map(|line| fold(line, room)).collect();
+    (folded, usize::from(area.height.saturating_sub(2)).max(1))
+}
+
 /// A line in pieces of at most this width; the spaces at its beginning are kept.
-fn fold(line: &str, room: usize) -> Vec<String> {
-    if usize::from(width(line)) <= room {
-        return vec![line.to_owned()];
+fn fold(line: &str, room: u16) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for c in line.chars() {
+        let wide = width(c.encode_utf8(&mut [0; 4]));
+        if used + wide > room {
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += wide;
+        pieces.last_mut().expect("there is always a piece").push(c);
     }
-    let chars: Vec<char> = line.chars().collect();
-    chars.chunks(room.max(1)).map(|chunk| chunk.iter().collect()).collect()
+    pieces
 }
 
 fn item_line(app: &App, item: &Item) -> Vec<Piece> {
