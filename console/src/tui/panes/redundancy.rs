@@ -103,11 +103,11 @@ pub(crate) fn age_line(app: &App) -> String {
     let Some(alias) = app.shown_alias() else { return String::new() };
     let world = app.world();
     let Some(stats) = world.active_stats(Some(&alias)).next() else { return String::new() };
-    let in_doubt = world.in_doubt.values().filter(|of| **of == alias).count();
     format!(
-        "executing {}   held {}   in doubt {in_doubt}   found redundant {}   refused {}   commit p50 {} p99 {}",
+        "executing {}   held {}   in doubt {}   found redundant {}   refused {}   commit p50 {} p99 {}",
         stats.executing,
         stats.held,
+        stats.in_doubt,
         stats.redundant,
         stats.refused,
         duration_us(stats.commit_us_p50),

@@ -400,3 +400,19 @@ fn a_long_reply_in_one_line_can_be_read_to_its_end() {
         assert!(rig.text().contains("lines 1 to"), "{}", rig.text());
     }
 }
+
+#[test]
+fn calls_in_doubt_are_counted_by_who_has_them_and_not_by_what_was_told_of_them() {
+    let mut stage = Stage::counter_after_kill();
+    let stats = palib::control::AliasStats {
+        alias: "counter".into(),
+        in_service: true,
+        in_doubt: 3,
+        ..Default::default()
+    };
+    let at_ns = stage.now_ns();
+    let stats = palib::control::NodeStats { at_ns, aliases: vec![stats], ..Default::default() };
+    stage.wait(100).say("counter-2", What::Stats(stats));
+    let mut rig = Rig::on(stage).sized((120, 36));
+    assert!(rig.press("2").ticks(1).text().contains("in doubt 3"), "{}", rig.text());
+}
