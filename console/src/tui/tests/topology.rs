@@ -93,3 +93,30 @@ fn relays_that_call_each_other_across_others_keep_their_lines_apart() {
     assert_eq!(arrows.len(), 3, "two of them enter hop-3 by one arrow: {text}");
     assert!(!text.contains("not drawn"), "{text}");
 }
+
+#[test]
+fn a_narrow_box_names_its_members_in_full() {
+    let mut rig = Rig::on(chain(1)).sized((80, 24));
+    let text = rig.press("1").text();
+    assert!(text.contains("│● counter-1     │") && !text.contains("…│"), "{text}");
+}
+
+#[test]
+fn the_picture_takes_no_line_that_it_does_not_need() {
+    let mut rig = Rig::on(chain(5)).sized((120, 36));
+    let text = rig.press("1").text();
+    let lines: Vec<&str> = text.lines().collect();
+    let foot = lines.iter().position(|line| line.contains("more in the table below")).unwrap();
+    assert!(lines[foot - 1].contains('└') && lines[foot + 1].contains("port aliases"), "{text}");
+}
+
+#[test]
+fn lines_with_verticals_show_where_they_turn() {
+    let mut stage = chain(1);
+    let members = vec![member("stock-1", 9, palib::control::MemberState::InService, "first start")];
+    stage.say("ftm", What::Alias { row: row("stock", 9, "ledger", 1, members) });
+    let (call, target) = ("hop-1/i1/2".into(), "stock".into());
+    stage.say("hop-1-1", What::Resent { call, target, attempt: 1, to: String::new() });
+    let text = Rig::on(stage).sized((120, 36)).press("1").text();
+    assert!(text.contains("──┬─── 20/s ──│● counter-1") && text.contains("└──── 0/s ──│● stock-1"), "{text}");
+}

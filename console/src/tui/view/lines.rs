@@ -34,8 +34,8 @@ struct Route {
     turn: u16,
     /// Column and row of its end.
     to: (u16, u16),
-    /// Where there is room to say something of it, and on which side.
-    room: (Rect, Alignment),
+    /// Where there is room to say something of it, and on which side; the best place first.
+    rooms: Vec<(Rect, Alignment)>,
     /// Whether its end needs an arrow. Between columns all lines go from left to right.
     arrow: bool,
 }
@@ -48,14 +48,23 @@ impl Lines {
         let mut said = vec![false; disturbed.len()];
         let mut lines = Lines::default();
         let mut taken = Vec::new();
+        let place = |alias: &str| boxes.iter().find(|it| it.row.alias == alias).map(|it| it.place);
+        let ends: Vec<Option<(Rect, Rect)>> =
+            edges.iter().map(|edge| place(&edge.from).zip(place(&edge.to))).collect();
         for (number, edge) in edges.iter().enumerate() {
-            let place = |alias: &str| boxes.iter().find(|it| it.row.alias == alias).map(|it| it.place);
-            let route = place(&edge.from).zip(place(&edge.to)).and_then(|(from, to)| {
-                let alone = edges.iter().filter(|other| other.to == edge.to).count() == 1;
-                match from.x == to.x {
-                    true => beside(area, boxes, (from, to), &mut taken),
-                    false => across(number as u16, (from, to), alone),
+            let route = ends[number].and_then(|(from, to)| {
+                if from.x == to.x {
+                    return beside(area, boxes, (from, to), &mut taken);
                 }
+                // What is said of lines beside the column comes before the verticals.
+                let first =
+                    if ends.iter().flatten().any(|(a, b)| a.x == from.x && b.x == a.x) { 3 } else { 0 };
+                let turns = |ends: &[Option<(Rect, Rect)>]| {
+                    let same_gap = ends.iter().flatten().filter(|(a, b)| (a.x, b.x) == (from.x, to.x));
+                    first + same_gap.filter(|(a, b)| a.y != b.y).count() as u16
+                };
+                let alone = edges.iter().filter(|other| other.to == edge.to).count() == 1;
+                across((turns(&ends[..number]), turns(&ends)), (from, to), alone)
             });
             let rate = edge.calls_per_s.map(per_second);
             let Some(route) = route else {
@@ -102,13 +111,14 @@ impl Lines {
     /// Says what there is to say of a line; what disturbs it comes first where there is no room for all. Tells whether
     /// that was said.
     fn label(&mut self, route: &Route, rate: Option<&str>, faults: &[&str], style: Style) -> bool {
-        let (room, side) = route.room;
         for (rate, faults) in [(rate, faults), (None, faults), (rate, &[])] {
             let words: Vec<&str> = rate.iter().chain(faults).copied().collect();
             let text = format!(" {} ", words.join(" "));
-            let Some(free) = room.width.checked_sub(width(&text)).filter(|_| !words.is_empty()) else {
+            let fits = |(room, _): &&(Rect, Alignment)| room.width >= width(&text);
+            let Some((room, side)) = route.rooms.iter().find(fits).filter(|_| !words.is_empty()) else {
                 continue;
             };
+            let free = room.width - width(&text);
             let x = room.x
                 + match side {
                     Alignment::Left => 0,
@@ -137,19 +147,22 @@ impl Lines {
 }
 
 /// A line from one column to one further right. It leaves and enters at the first member's height, and has a vertical of
-/// its own, so that crossings can be told from joints by where they turn.
-fn across(number: u16, (from, to): (Rect, Rect), alone: bool) -> Option<Route> {
+/// its own, the next one of those in this gap, so that crossings can be told from joints by where they turn.
+fn across((turns_before, turns): (u16, u16), (from, to): (Rect, Rect), alone: bool) -> Option<Route> {
     let (start, end) = (from.right(), to.x.checked_sub(1)?);
     let span = end.checked_sub(start).filter(|span| *span > 2)?;
     let (y_from, y_to) = (from.y + 1, to.y + 1);
-    let turn = start + 2 + (number * 2) % (span - 3).max(1);
-    let room = |y, width| Rect { x: start, y, width, height: 1 };
-    let room = match (y_from == y_to, alone) {
-        (true, _) => (room(y_to, span + 1), Alignment::Center),
-        (false, true) => (room(y_to, span - 1), Alignment::Right),
-        (false, false) => (room(y_from, span + 1), Alignment::Left),
+    let turn = start + 2 + (turns_before * 2) % (span - 3).max(1);
+    let room = |y, x, end: u16| Rect { x, y, width: end.saturating_sub(x), height: 1 };
+    // Right of all verticals nothing is covered.
+    let free = (room(y_to, start + 1 + turns * 2, end - 1), Alignment::Right);
+    let rooms = match (y_from == y_to, alone) {
+        (true, _) if turns == 0 => vec![(room(y_to, start, end + 1), Alignment::Center)],
+        (true, _) => vec![free, (room(y_to, start, end + 1), Alignment::Center)],
+        (false, true) => vec![free, (room(y_to, start, end - 1), Alignment::Right)],
+        (false, false) => vec![(room(y_from, start, end + 1), Alignment::Left)],
     };
-    Some(Route { from: (start, y_from), turn, to: (end, y_to), room, arrow: false })
+    Some(Route { from: (start, y_from), turn, to: (end, y_to), rooms, arrow: false })
 }
 
 /// A line between two boxes of one column, at its right side. It leaves and enters at the frames, where the lines to other
@@ -173,7 +186,7 @@ fn beside(
     let turn = (x + 1..limit).step_by(2).find(is_free)?;
     taken.push((turn, top, bottom));
     let room = Rect { x: turn + 1, y: y_from, width: limit - turn - 1, height: 1 };
-    Some(Route { from: (x, y_from), turn, to: (x, y_to), room: (room, Alignment::Left), arrow: true })
+    Some(Route { from: (x, y_from), turn, to: (x, y_to), rooms: vec![(room, Alignment::Left)], arrow: true })
 }
 
 /// A link that a defect disturbs.

@@ -48,14 +48,15 @@ fn cluster(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let drawn = topology::height(app.world());
     let room = area.height.saturating_sub(table_least + events);
     let picture = if drawn == 0 || room < 5 { 0 } else { (drawn + 1).min(room) };
+    let topology =
+        (picture > 0).then(|| Topology::of(app, Rect { y: area.y + 1, height: picture - 1, ..area }));
+    let picture = topology.as_ref().map_or(0, |topology| topology.height() + 1);
     let history = u16::from(area.height >= 28) * 3;
     let table_height = wanted.min(area.height.saturating_sub(picture + events + history));
     let [top, middle, story, rest] = stack(area, [picture, table_height, history, 0]);
-    if picture > 0 {
+    if let Some(topology) = topology {
         let title =
             app.world().cluster.as_deref().map_or("topology".into(), |name| format!("topology of {name}"));
-        let below = Rect { y: top.y + 1, height: top.height - 1, ..top };
-        let topology = Topology::of(app, below);
         let remark = format!("{}{}{}", topology.elsewhere(), managed_by(app), topology.missing());
         section(app, buffer, top, &title, &remark, false);
         topology.paint(app, buffer);

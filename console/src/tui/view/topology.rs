@@ -50,8 +50,15 @@ impl<'a> Topology<'a> {
     /// Lays it out in an area.
     pub(super) fn of(app: &'a App, area: Rect) -> Topology<'a> {
         let (boxes, left_out) = place(app, area);
+        let used = boxes.iter().map(|boxed| boxed.place.bottom() - area.y).max().unwrap_or(0);
+        let area = Rect { height: (used + left_out.min(1) as u16).min(area.height), ..area };
         let lines = Lines::between(app, area, &boxes);
         Topology { area, boxes, lines, left_out }
+    }
+
+    /// Lines that it takes.
+    pub(super) fn height(&self) -> u16 {
+        self.area.height
     }
 
     /// What is disturbed and stands nowhere in the picture.
@@ -120,10 +127,14 @@ fn place(app: &App, area: Rect) -> (Vec<Boxed<'_>>, usize) {
     (boxes, left_out)
 }
 
-fn member_text(app: &App, member: &MemberRow) -> (Tone, String) {
+/// A member in as many words as there is room for: at the least its glyph and its name.
+fn member_text(app: &App, member: &MemberRow, room: usize) -> (Tone, String) {
     let (tone, glyph, word) = standing(app, member);
+    let name = format!("{glyph} {}", member.process);
     let pid = member.pid.map_or_else(String::new, |pid| format!(" {pid}"));
-    (tone, format!("{glyph} {}{pid}  {word}", member.process))
+    let texts = [format!("{name}{pid}  {word}"), format!("{name}  {word}")];
+    let fits = texts.into_iter().find(|text| usize::from(width(text)) <= room);
+    (tone, fits.unwrap_or_else(|| paint::cut(app, &name, room)))
 }
 
 /// How many transactions a relay has open, and how many of them need an operator.
@@ -138,7 +149,7 @@ fn transactions(world: &World, row: &AliasRow) -> Option<(Tone, String)> {
 }
 
 fn wide(app: &App, row: &AliasRow) -> u16 {
-    let members = row.members.iter().map(|member| width(&member_text(app, member).1) + 2);
+    let members = row.members.iter().map(|member| width(&member_text(app, member, usize::MAX).1) + 2);
     members.max().unwrap_or(0).max(width(&row.alias) + 8)
 }
 
@@ -168,8 +179,7 @@ fn frame(app: &App, buffer: &mut Buffer, boxed: &Boxed<'_>) {
     paint::line(app, buffer, *place, 0, &pieces);
     let side = theme.pick("│", "|");
     for (line, member) in row.members.iter().enumerate() {
-        let (tone, text) = member_text(app, member);
-        let text = paint::cut(app, &text, inner);
+        let (tone, text) = member_text(app, member, inner);
         let pad = " ".repeat(inner.saturating_sub(usize::from(width(&text))));
         let pieces = [(side.to_owned(), dim), (text + &pad, theme.style(tone)), (side.to_owned(), dim)];
         paint::line(app, buffer, *place, line as u16 + 1, &pieces);
@@ -195,9 +205,10 @@ fn remark(app: &App, buffer: &mut Buffer, area: Rect, boxed: &Boxed<'_>) {
     if let Some(takeover) = world.last_takeover(&boxed.row.alias) {
         let when = clock(takeover.at_unix_ms, world.zero_unix_ms);
         let blackout = takeover.timing.blackout_us;
-        let gap = blackout.map_or_else(String::new, |us| format!(", blackout {}", duration_us(us)));
+        let gap =
+            blackout.map_or_else(|| "took over ".into(), |us| format!("blackout {} at ", duration_us(us)));
         match takeover.in_service {
-            true => say(format!("took over {when}{gap}"), Tone::Plain),
+            true => say(format!("{gap}{when}"), Tone::Plain),
             false => say(format!("being taken over since {when}"), Tone::Warn),
         }
         let from = takeover.from.as_deref().unwrap_or("nobody");
