@@ -128,6 +128,11 @@ pub(crate) fn judge(app: &mut App) {
 }
 
 impl Running {
+    /// Whether its action is not done yet.
+    pub(crate) fn acts(&self) -> bool {
+        self.acted.is_none()
+    }
+
     fn outcome(&mut self, step: &TourStep, world: &World, ticks: u64) -> Option<Outcome> {
         if let Some(wrong) = &self.wrong {
             return Some(Outcome { held: false, found: vec![wrong.clone()] });

@@ -201,3 +201,23 @@ fn events_that_were_missed_make_the_table_be_asked_for_again() {
     rig.send(Msg::Events(vec![palib::control::Event { seq: next.seq + 7, ..next }]));
     assert_eq!(asked(&rig), before + 1);
 }
+
+#[test]
+fn the_tour_says_all_that_it_says_where_there_is_room() {
+    let mut rig = Rig::on(Stage::counter()).sized((120, 36));
+    rig.app.demos[0].file.tour[0].say = "word ".repeat(60) + "end.";
+    assert!(rig.press("1").text().contains("end."), "{}", rig.text());
+    rig.app.size = (120, 28);
+    let text = rig.text();
+    assert!(!text.contains("end.") && text.contains("n go on"), "{text}");
+}
+
+#[test]
+fn a_step_tells_whether_it_is_still_being_done() {
+    let mut rig = Rig::on(Stage::counter()).sized((120, 36));
+    rig.press("1 n").ticks(4);
+    rig.acting = true;
+    assert!(rig.press("n").text().contains("being done   watch"), "{}", rig.text());
+    rig.send(Msg::Answered { ticket: rig.app.ticket, answer: Ok(OperatorAnswer::Done(String::new())) });
+    assert!(rig.text().contains("waiting for what is expected"), "{}", rig.text());
+}

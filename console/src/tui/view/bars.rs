@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::paint::{self, Piece, width};
+use super::screens::wrap;
 use crate::tui::app::{App, Link, Screen, Shown, Spot};
 use crate::tui::commands::{footer, key_label};
 use crate::tui::popup::Popup;
@@ -184,13 +185,15 @@ pub(super) fn keys(app: &App, buffer: &mut Buffer, area: Rect) {
 
 /// The step of the tour that waits to be done, at the bottom of every screen but its own.
 pub(super) fn tour(app: &App, buffer: &mut Buffer, area: Rect) -> Rect {
-    const LINES: u16 = 3;
     let Some(tour) = &app.tour else { return area };
-    if app.screen == Screen::Demos || area.height < 20 + LINES || app.cluster().is_none() {
+    if app.screen == Screen::Demos || area.height < 23 || app.cluster().is_none() {
         return area;
     }
+    let indented = |area: Rect| Rect { x: area.x + 3, width: area.width.saturating_sub(3), ..area };
+    let lines = tour_lines(app, tour, indented(area));
+    let height = lines.len() as u16 + 1;
     let steps = tour::file(app, &tour.demo).map_or(0, |file| file.tour.len());
-    let place = Rect { y: area.bottom() - LINES, height: LINES, ..area };
+    let place = Rect { y: area.bottom() - height, height, ..area };
     let done = tour.done.len();
     let marks: String = (0..steps)
         .map(|step| match tour.done.get(step) {
@@ -203,14 +206,14 @@ pub(super) fn tour(app: &App, buffer: &mut Buffer, area: Rect) -> Rect {
     let title = format!("tour of {}", tour.demo);
     let inner =
         paint::section(app, buffer, place, &title, &format!("{done} of {steps} steps  {marks}"), false);
-    for (line, pieces) in tour_lines(app, tour).into_iter().enumerate() {
-        let indented = Rect { x: inner.x + 3, width: inner.width.saturating_sub(3), ..inner };
-        paint::line(app, buffer, indented, line as u16, &pieces);
+    for (line, pieces) in lines.into_iter().enumerate() {
+        paint::line(app, buffer, indented(inner), line as u16, &pieces);
     }
-    Rect { height: area.height - LINES, ..area }
+    Rect { height: area.height - height, ..area }
 }
 
-fn tour_lines(app: &App, tour: &tour::Tour) -> Vec<Vec<Piece>> {
+/// What the tour says, and a line of what is to be done or was found. On a high screen it says more.
+fn tour_lines(app: &App, tour: &tour::Tour, area: Rect) -> Vec<Vec<Piece>> {
     let theme = &app.theme;
     let plain = Style::default();
     let last = tour
@@ -234,7 +237,10 @@ fn tour_lines(app: &App, tour: &tour::Tour) -> Vec<Vec<Piece>> {
             was.into_iter().collect(),
         ];
     };
-    let say: String = step.say.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut say = wrap(&step.say, usize::from(area.width.saturating_sub(1)));
+    // The last line takes all the rest, and ends with an ellipsis then.
+    let rest = say.split_off(say.len().min(usize::from(area.height / 10)).saturating_sub(1)).join(" ");
+    say.push(rest);
     let mut second = Vec::new();
     if let Some(process) = step::waiting(app) {
         second.push(("n ".into(), theme.strong()));
@@ -242,8 +248,9 @@ fn tour_lines(app: &App, tour: &tour::Tour) -> Vec<Vec<Piece>> {
             format!("lets {process} go on, which waits at a defect point; then the tour goes on   "),
             theme.style(Tone::Injected),
         ));
-    } else if tour.running.is_some() {
-        second.push(("waiting for what is expected   ".into(), theme.style(Tone::Warn)));
+    } else if let Some(running) = &tour.running {
+        let what = if running.acts() { "being done" } else { "waiting for what is expected" };
+        second.push((format!("{what}   "), theme.style(Tone::Warn)));
     } else {
         let does = step.action.as_ref().map_or_else(|| "go on".to_owned(), ToString::to_string);
         second.push(("n ".into(), theme.strong()));
@@ -256,5 +263,5 @@ fn tour_lines(app: &App, tour: &tour::Tour) -> Vec<Vec<Piece>> {
             second.push((format!("watch: {watch}"), theme.dim()));
         }
     }
-    vec![vec![(say, plain)], second]
+    say.into_iter().map(|line| vec![(line, plain)]).chain([second]).collect()
 }
