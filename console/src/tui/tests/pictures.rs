@@ -152,3 +152,12 @@ fn a_reply_with_control_characters_and_wide_letters_keeps_the_table_in_shape() {
     let text = rig.press("7").text();
     assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'));
 }
+
+#[test]
+fn a_counter_is_told_once_where_its_targets_add_nothing() {
+    let mut stage = Stage::counter();
+    let counters = [("acked", 7), ("acked:counter", 7), ("each:stock", 3)];
+    stage.measure("caller-1", "caller", &counters);
+    let text = Rig::on(stage).sized((120, 36)).press("1").text();
+    assert!(text.contains("sent again 0   acked 7   each:stock 3"), "{text}");
+}

@@ -98,7 +98,9 @@ fn alias_story(app: &App, buffer: &mut Buffer, area: Rect) {
     if world.is_relay(&alias) {
         line.push_str(&format!("   transactions {}   retained {}", stats.relays, stats.relays_retained));
     }
-    for (name, count) in &stats.counters {
+    // What is counted target by target is the same once more where there is one target.
+    let is_sum = |name: &str| !name.split_once(':').is_some_and(|(sum, _)| stats.counters.contains_key(sum));
+    for (name, count) in stats.counters.iter().filter(|(name, _)| is_sum(name)) {
         line.push_str(&format!("   {name} {count}"));
     }
     paint::line(app, buffer, inner, 1, &[(line, app.theme.dim())]);
