@@ -196,10 +196,7 @@ pub(crate) fn enter(app: &mut App) -> Vec<Cmd> {
 }
 
 fn spawn(app: &mut App) -> Vec<Cmd> {
-    let table = app.table(Pane::Demos);
-    let Some(name) = table.chosen_row(&app.look(Pane::Demos)).map(|row| row.key.clone()) else {
-        return Vec::new();
-    };
+    let Some(name) = super::panes::demo(app) else { return Vec::new() };
     if app.read_only {
         app.tell(Tone::Warn, "spawn: this console is read-only");
         return Vec::new();

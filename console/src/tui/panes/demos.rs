@@ -56,11 +56,14 @@ fn row(app: &App, card: &DemoCard) -> Row {
     }
 }
 
+/// The chosen demo.
+pub(crate) fn demo(app: &App) -> Option<String> {
+    app.table(Pane::Demos).chosen_row(&app.look(Pane::Demos)).map(|row| row.key.clone())
+}
+
 pub(super) fn steps(app: &App) -> Table {
     let columns = vec![number("STEP", 4), text("STATE", 9), text("DOES", 30), rest("TEXT")];
-    let demos = app.table(Pane::Demos);
-    let chosen = demos.chosen_row(&app.look(Pane::Demos)).map(|row| row.key.clone());
-    let Some(card) = chosen.and_then(|name| app.demos.iter().find(|card| card.name == name)) else {
+    let Some(card) = demo(app).and_then(|name| app.demos.iter().find(|card| card.name == name)) else {
         return Table { title: "tour".into(), columns, ..Table::default() };
     };
     let tour = app.tour.as_ref().filter(|tour| tour.demo == card.name);

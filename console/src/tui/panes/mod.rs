@@ -15,7 +15,7 @@ use super::table::Table;
 use crate::world::clock;
 
 pub(crate) use areas::{record, value_lines};
-pub(crate) use demos::standing;
+pub(crate) use demos::{demo, standing};
 pub(crate) use redundancy::{age_line, state_words};
 
 /// The table of a pane, filtered and sorted as the operator looks at it.

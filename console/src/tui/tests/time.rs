@@ -221,3 +221,12 @@ fn a_step_tells_whether_it_is_still_being_done() {
     rig.send(Msg::Answered { ticket: rig.app.ticket, answer: Ok(OperatorAnswer::Done(String::new())) });
     assert!(rig.text().contains("waiting for what is expected"), "{}", rig.text());
 }
+
+#[test]
+fn what_is_now_is_told_only_of_the_tour_that_is_taken() {
+    let mut rig = Rig::on(Stage::counter()).sized((120, 36));
+    rig.app.demos[1].file.tour = rig.app.demos[0].file.tour.clone();
+    assert!(rig.press("8").text().contains("now 0"), "{}", rig.text());
+    let other = rig.press("j").text();
+    assert!(other.contains("tour of files") && !other.contains("now "), "{other}");
+}

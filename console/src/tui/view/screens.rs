@@ -224,13 +224,17 @@ const WELCOME_SHORT: &str = "Calls that happen exactly once: choose a demo, pres
 
 fn demos(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
     let rows = app.demos.len() as u16;
-    let welcome = if matches!(app.link, Link::None) { 1 + WELCOME.len() as u16 * 2 } else { 0 };
     let roomy = area.height >= 28;
-    let [welcome, area] = stack(area, [if roomy { welcome } else { welcome.min(1) }, 0]);
-    let text: &[&str] = if roomy { &WELCOME } else { &[WELCOME_SHORT] };
-    let lines = text.iter().flat_map(|line| wrap(line, usize::from(area.width.saturating_sub(6))));
-    for (line, text) in lines.enumerate().take(usize::from(welcome.height)) {
-        paint::at(app, buffer, welcome, 3, line as u16, &text, Style::default());
+    let text: &[&str] = match (&app.link, roomy) {
+        (Link::None, true) => &WELCOME,
+        (Link::None, false) => &[WELCOME_SHORT],
+        _ => &[],
+    };
+    let room = usize::from(area.width.saturating_sub(6));
+    let lines: Vec<String> = text.iter().flat_map(|line| wrap(line, room)).collect();
+    let [welcome, area] = stack(area, [lines.len() as u16 + u16::from(text.len() > 1), 0]);
+    for (line, text) in lines.iter().enumerate() {
+        paint::at(app, buffer, welcome, 3, line as u16, text, Style::default());
     }
     let [top, middle, bottom] = stack(area, [(rows + 3).min(area.height / 2), (area.height / 3).max(6), 0]);
     table(app, buffer, top, Pane::Demos, shown);
@@ -241,7 +245,8 @@ fn demos(app: &App, buffer: &mut Buffer, area: Rect, shown: &mut Shown) {
 /// The chosen step in full: text, do, watch, expect and what is.
 fn step(app: &App, buffer: &mut Buffer, area: Rect) {
     let table = app.table(Pane::Steps);
-    let running = app.tour.as_ref().map(|tour| tour.done.len());
+    let tour = app.tour.as_ref().filter(|tour| Some(&tour.demo) == panes::demo(app).as_ref());
+    let running = tour.map(|tour| tour.done.len());
     let look = app.look(Pane::Steps);
     // Until a step is chosen, the one that comes next is shown.
     let place = match (&look.chosen, running) {
@@ -271,7 +276,7 @@ fn step(app: &App, buffer: &mut Buffer, area: Rect) {
     }
     let found = list("found");
     for (at, expected) in list("expect").into_iter().enumerate() {
-        let (tone, is) = now(app, place, at, found.get(at), row.json["held"].as_bool());
+        let (tone, is) = now(app, tour, (place, at), found.get(at), row.json["held"].as_bool());
         lines.push((format!("EXPECT  {expected:<34} {is}"), app.theme.style(tone)));
     }
     for (line, (text, style)) in lines.into_iter().enumerate() {
@@ -280,12 +285,18 @@ fn step(app: &App, buffer: &mut Buffer, area: Rect) {
 }
 
 /// What is, beside what is expected: as found when the step ended, or as it is now.
-fn now(app: &App, step: usize, at: usize, found: Option<&String>, held: Option<bool>) -> (Tone, String) {
+fn now(
+    app: &App,
+    tour: Option<&tour::Tour>,
+    (step, at): (usize, usize),
+    found: Option<&String>,
+    held: Option<bool>,
+) -> (Tone, String) {
     if let Some(found) = found {
         let tone = if held == Some(true) { Tone::Good } else { Tone::Bad };
         return (tone, format!("was {found}"));
     }
-    let Some(tour) = app.tour.as_ref().filter(|tour| tour.done.len() == step) else {
+    let Some(tour) = tour.filter(|tour| tour.done.len() == step) else {
         return (Tone::Past, String::new());
     };
     let expectation = tour::file(app, &tour.demo).and_then(|file| file.tour.get(step)?.expect.get(at));
