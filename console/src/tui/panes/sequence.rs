@@ -38,6 +38,7 @@ fn title(app: &App, chart: &Chart) -> String {
     match (&app.chart.follow, chart.calls.len()) {
         (None, _) => "sequence of everything".into(),
         (Some(call), 0 | 1) => format!("sequence of {call}"),
+        (Some(_), 2) => format!("sequence of {} and the call made for it", chart.calls[0]),
         (Some(_), calls) => format!("sequence of {} and {} calls made for it", chart.calls[0], calls - 1),
     }
 }
