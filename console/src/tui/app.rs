@@ -1,6 +1,6 @@
 //! The state of the console: everything [`super::update`] changes and [`super::view`] shows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use palib::control::{AreaSummary, BrowseRow, MemberState, OperatorRequest, Relays, TableRow};
 use ratatui::layout::Rect;
@@ -112,8 +112,9 @@ pub(crate) type Rows<T> = (Vec<T>, bool);
 /// What an answer will be used for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Purpose {
-    /// The port alias table at the beginning.
-    Seed,
+    /// The port alias table, at the beginning and after events were missed; and the aliases that events have told of
+    /// since it was asked for. Answers and events come on ways of their own, so these rows of it may be older.
+    Seed(BTreeSet<String>),
     /// A page of a redundancy table.
     Redundancy(String),
     /// The transactions of a relay.

@@ -1,7 +1,9 @@
 //! The only place where the state changes: a message in, commands out, nothing else touched.
 
+use std::collections::BTreeSet;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use palib::control::{OperatorAnswer, OperatorRequest};
+use palib::control::{OperatorAnswer, OperatorRequest, What};
 
 use crate::world::{History, Tone, is_measurement};
 
@@ -34,11 +36,12 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Vec<Cmd> {
         Msg::Events(events) => {
             let missed = app.history.live().missed;
             for event in events {
+                told_of_alias(app, &event.what);
                 app.history.apply(event);
             }
             tour::judge(app);
             // What was missed may have been a change of the table, which nobody tells again.
-            let asks = app.awaited.values().any(|purpose| *purpose == Purpose::Seed);
+            let asks = app.awaited.values().any(|purpose| matches!(purpose, Purpose::Seed(_)));
             match app.history.live().missed > missed && !asks && app.cluster().is_some() {
                 true => vec![ask_for_table(app)],
                 false => Vec::new(),
@@ -220,7 +223,6 @@ pub(crate) fn back(app: &mut App) -> bool {
 }
 
 fn travel(app: &mut App, id: Id) {
-    use palib::control::What;
     let now = app.moment();
     // The chart shows the steps of calls, so there one goes from step to step.
     let on_chart = app.screen == Screen::Sequence;
@@ -263,15 +265,25 @@ fn attached(app: &mut App, cluster: String, owned: bool) -> Vec<Cmd> {
 }
 
 fn ask_for_table(app: &mut App) -> Cmd {
-    let ticket = app.next_ticket(Purpose::Seed);
+    let ticket = app.next_ticket(Purpose::Seed(BTreeSet::new()));
     Cmd::Ask { ticket, request: OperatorRequest::Aliases }
+}
+
+fn told_of_alias(app: &mut App, what: &What) {
+    let What::Alias { row } = what else { return };
+    for purpose in app.awaited.values_mut() {
+        if let Purpose::Seed(told) = purpose {
+            told.insert(row.alias.clone());
+        }
+    }
 }
 
 fn answered(app: &mut App, ticket: u64, answer: Result<OperatorAnswer, String>) -> Vec<Cmd> {
     let Some(purpose) = app.awaited.remove(&ticket) else { return Vec::new() };
     match purpose {
-        Purpose::Seed => {
-            if let Ok(OperatorAnswer::Aliases(rows)) = answer {
+        Purpose::Seed(told) => {
+            if let Ok(OperatorAnswer::Aliases(mut rows)) = answer {
+                rows.retain(|row| !told.contains(&row.alias));
                 app.history.seed(rows);
             }
         }

@@ -230,3 +230,18 @@ fn what_is_now_is_told_only_of_the_tour_that_is_taken() {
     let other = rig.press("j").text();
     assert!(other.contains("tour of files") && !other.contains("now "), "{other}");
 }
+
+#[test]
+fn a_table_that_is_answered_late_overrides_no_row_that_events_told_of_since() {
+    use crate::world::stage::{caller_row, counter_row};
+    let mut rig = Rig::without_cluster();
+    let asked = update(&mut rig.app, Msg::Attached { cluster: "counter".into(), owned: true });
+    let [Cmd::Ask { ticket, request: OperatorRequest::Aliases }] = asked[..] else { panic!("{asked:?}") };
+    let mut stage = Stage::new();
+    let moved = later(&mut stage, What::Alias { row: counter_row(2, true) });
+    rig.send(Msg::Events(vec![moved]));
+    let rows = vec![caller_row(1), counter_row(1, false)];
+    rig.send(Msg::Answered { ticket, answer: Ok(OperatorAnswer::Aliases(rows)) });
+    let serves = |alias: &str| rig.app.world().aliases[alias].in_service().unwrap().process.clone();
+    assert_eq!((serves("counter"), serves("caller")), ("counter-2".into(), "caller-1".into()));
+}
