@@ -118,5 +118,20 @@ fn lines_with_verticals_show_where_they_turn() {
     let (call, target) = ("hop-1/i1/2".into(), "stock".into());
     stage.say("hop-1-1", What::Resent { call, target, attempt: 1, to: String::new() });
     let text = Rig::on(stage).sized((120, 36)).press("1").text();
-    assert!(text.contains("──┬─── 20/s ──│● counter-1") && text.contains("└──── 0/s ──│● stock-1"), "{text}");
+    assert!(
+        text.contains("─┬──── 20/s ──│● counter-1") && text.contains("└───── 0/s ──│● stock-1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn no_size_of_the_picture_panics() {
+    let mut rig = Rig::on(cut(chain(5), "hop-1-1 hop-2-1"));
+    rig.press("1");
+    for columns in (40..=130).chain([160, 200]) {
+        for lines in (20..=40).chain([50]) {
+            rig.app.size = (columns, lines);
+            rig.picture();
+        }
+    }
 }

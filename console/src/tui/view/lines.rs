@@ -58,13 +58,13 @@ impl Lines {
                 }
                 // What is said of lines beside the column comes before the verticals.
                 let first =
-                    if ends.iter().flatten().any(|(a, b)| a.x == from.x && b.x == a.x) { 3 } else { 0 };
-                let turns = |ends: &[Option<(Rect, Rect)>]| {
+                    if ends.iter().flatten().any(|(a, b)| a.x == from.x && b.x == a.x) { 8 } else { 1 };
+                let next_turn = |ends: &[Option<(Rect, Rect)>]| {
                     let same_gap = ends.iter().flatten().filter(|(a, b)| (a.x, b.x) == (from.x, to.x));
-                    first + same_gap.filter(|(a, b)| a.y != b.y).count() as u16
+                    first + 2 * same_gap.filter(|(a, b)| a.y != b.y).count() as u16
                 };
                 let alone = edges.iter().filter(|other| other.to == edge.to).count() == 1;
-                across((turns(&ends[..number]), turns(&ends)), (from, to), alone)
+                across((next_turn(&ends[..number]), next_turn(&ends) - 1), (from, to), alone)
             });
             let rate = edge.calls_per_s.map(per_second);
             let Some(route) = route else {
@@ -147,17 +147,17 @@ impl Lines {
 }
 
 /// A line from one column to one further right. It leaves and enters at the first member's height, and has a vertical of
-/// its own, the next one of those in this gap, so that crossings can be told from joints by where they turn.
-fn across((turns_before, turns): (u16, u16), (from, to): (Rect, Rect), alone: bool) -> Option<Route> {
+/// its own, so that crossings can be told from joints by where they turn: at `turn` columns from the left. From `clear`
+/// columns on there is none.
+fn across((turn, clear): (u16, u16), (from, to): (Rect, Rect), alone: bool) -> Option<Route> {
     let (start, end) = (from.right(), to.x.checked_sub(1)?);
     let span = end.checked_sub(start).filter(|span| *span > 2)?;
     let (y_from, y_to) = (from.y + 1, to.y + 1);
-    let turn = start + 2 + (turns_before * 2) % (span - 3).max(1);
+    let turn = start + 1 + (turn - 1) % (span - 1);
     let room = |y, x, end: u16| Rect { x, y, width: end.saturating_sub(x), height: 1 };
-    // Right of all verticals nothing is covered.
-    let free = (room(y_to, start + 1 + turns * 2, end - 1), Alignment::Right);
+    let free = (room(y_to, start + clear, end - 1), Alignment::Right);
     let rooms = match (y_from == y_to, alone) {
-        (true, _) if turns == 0 => vec![(room(y_to, start, end + 1), Alignment::Center)],
+        (true, _) if clear == 0 => vec![(room(y_to, start, end + 1), Alignment::Center)],
         (true, _) => vec![free, (room(y_to, start, end + 1), Alignment::Center)],
         (false, true) => vec![free, (room(y_to, start, end - 1), Alignment::Right)],
         (false, false) => vec![(room(y_from, start, end + 1), Alignment::Left)],
