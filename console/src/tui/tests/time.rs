@@ -245,3 +245,12 @@ fn a_table_that_is_answered_late_overrides_no_row_that_events_told_of_since() {
     let serves = |alias: &str| rig.app.world().aliases[alias].in_service().unwrap().process.clone();
     assert_eq!((serves("counter"), serves("caller")), ("counter-2".into(), "caller-1".into()));
 }
+
+#[test]
+fn a_step_that_is_shown_in_part_says_where_the_rest_is() {
+    let mut rig = Rig::on(Stage::counter()).sized((80, 24));
+    rig.app.demos[0].file.tour[0].say = "word ".repeat(200);
+    let text = rig.press("8").text();
+    assert!(text.contains("more lines: Tab, then Enter shows all"), "{text}");
+    assert!(rig.press("tab enter G").text().contains("expect  lost = 0"), "{}", rig.text());
+}

@@ -279,6 +279,12 @@ fn step(app: &App, buffer: &mut Buffer, area: Rect) {
         let (tone, is) = now(app, tour, (place, at), found.get(at), row.json["held"].as_bool());
         lines.push((format!("EXPECT  {expected:<34} {is}"), app.theme.style(tone)));
     }
+    let rows = usize::from(inner.height);
+    if lines.len() > rows && rows > 0 {
+        let left_out = lines.len() - (rows - 1);
+        lines.truncate(rows - 1);
+        lines.push((format!("{left_out} more lines: Tab, then Enter shows all"), app.theme.dim()));
+    }
     for (line, (text, style)) in lines.into_iter().enumerate() {
         paint::at(app, buffer, inner, 3, line as u16, &text, style);
     }
