@@ -86,7 +86,7 @@ pub(crate) const CHOICES: [(Choice, char, Group, &str); 20] = [
     (Choice::Exit, 'e', Group::Process, "exit"),
     (Choice::Restart, 'r', Group::Process, "restart"),
     (Choice::KillBackup, 'b', Group::Process, "kill a backup"),
-    (Choice::KillAll, 'a', Group::Process, "kill all members"),
+    (Choice::KillAll, 'a', Group::Process, "kill the alias"),
     (Choice::Cut, 'c', Group::Network, "cut"),
     (Choice::OneWay, 'o', Group::Network, "one way"),
     (Choice::Drop, 'd', Group::Network, "drop"),

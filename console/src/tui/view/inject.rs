@@ -54,7 +54,8 @@ fn item(app: &App, palette: &Palette, choice: Choice, buffer: &mut Buffer, place
         true => (app.theme.strong(), Style::default()),
         false => (app.theme.dim(), app.theme.dim()),
     };
-    let pieces = [(format!("{letter} "), key), (format!("{words} {}", palette.amount(choice)), text)];
+    let words = format!("{words} {}", palette.amount(choice));
+    let pieces = [(format!("{letter} "), key), (words.trim_end().to_owned(), text)];
     let chosen = choice == palette.choice && !palette.in_ledger;
     let mark = if choice == palette.choice { ">" } else { " " };
     let whole = Rect { x: place.x.saturating_sub(2), width: place.width + 2, ..place };
