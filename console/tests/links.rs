@@ -78,9 +78,9 @@ fn a_link_that_no_cluster_can_have_is_refused() {
         let ran = counter.site.palib(&["defect", spec]);
         assert!(ran.code != Some(0) && ran.err.contains(says), "{spec}: {ran:?}");
     };
-    refused("cut counter-1 nobody", "there is no process or alias \"nobody\"");
+    refused("cut counter-1 nobody", "nothing is named `nobody` in pair");
     refused("cut counter counter-1", "a link has two ends");
-    refused("disk counter-1 full", "\"counter-1\" is none; there are: counter");
+    refused("disk counter-1 full", "none is named `counter-1` in pair; did you mean `counter`?");
     refused("cut ftm ftm", "a link has two ends");
     assert_eq!(counter.events("defect").len(), 0);
     counter.down();

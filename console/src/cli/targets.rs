@@ -26,7 +26,7 @@ impl Targets<'_> {
         any.push("ftm");
         // Only an alias has defect points and a disk, and the FTM points of its own.
         let (known, what) = match defect.injury.alias() {
-            Some(_) => (&self.aliases, "no alias"),
+            Some(_) => (&self.aliases, "defect points and disks are those of an alias, and none"),
             None => (&any, "nothing"),
         };
         let targets = defect.targets();
