@@ -129,6 +129,8 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    // What is started from `/proc/self/exe` would else be called `exe` by all that list processes.
+    let _ = rustix::thread::set_name(c"palib");
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(wrong) => {

@@ -23,6 +23,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 
 use super::clock::now_ns;
+use crate::keeper::OWN_PROGRAM;
 use crate::state::ProcessMark;
 
 /// What happened to a process.
@@ -174,6 +175,9 @@ fn spawn(order: &Order) -> Result<(ProcessMark, Handle), String> {
         .stderr(both)
         // A terminal's Ctrl-C and Ctrl-Z go to its group of processes: this one is not in it.
         .process_group(0);
+    if order.program.as_os_str() == OWN_PROGRAM {
+        command.arg0("palib");
+    }
     if let Some(folder) = &order.folder {
         command.current_dir(folder);
     }

@@ -4,6 +4,7 @@
 mod admit;
 mod cancel;
 mod machine;
+mod marks;
 mod open;
 mod relaying;
 mod ring;

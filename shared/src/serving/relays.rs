@@ -143,7 +143,7 @@ impl<S: Service> ServeSide<S> {
             format!("waits for {target}: nobody in service")
         } else if matches!(on, OnState::Waiting) {
             let s = clock::now().0.saturating_sub(call.invoked.0) as f64 / 1e9;
-            format!("{target} has it since {s:.1} s")
+            format!("{target} has had it for {s:.1} s")
         } else {
             format!("the call to {target} is being put into the journal")
         };

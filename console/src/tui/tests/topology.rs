@@ -11,7 +11,8 @@ fn chain(relays: u32) -> Stage {
     let names: Vec<String> =
         ["caller".to_owned()].into_iter().chain(hops).chain(["counter".into()]).collect();
     let mut stage = Stage::new();
-    stage.say("ftm", What::FtmStarted { pid: 4100, cluster: "chain".into(), adopted: 0, starts: 1 });
+    let (cluster, processes) = ("chain".into(), Vec::new());
+    stage.say("ftm", What::FtmStarted { pid: 4100, cluster, adopted: 0, starts: 1, processes });
     for (number, alias) in names.iter().enumerate() {
         use palib::control::MemberState::{Backup, InService};
         let port = number as u32 * 2 + 1;

@@ -54,26 +54,6 @@ impl<B: Clone + Eq + core::hash::Hash + core::fmt::Debug> Server<B> {
         }
     }
 
-    /// Learns the mark of a source, and returns the highest that is known.
-    pub(super) fn learn_mark(&mut self, source: AliasId, mark: Mark, effects: &mut Vec<Effect<B>>) -> Mark {
-        let known = self.sources.entry(source).or_default();
-        let before = known.mark;
-        if mark <= before {
-            return before;
-        }
-        known.mark = mark;
-        if mark.born > before.born {
-            self.forget_below(source, mark.born);
-        }
-        self.release(source, mark, effects);
-        mark
-    }
-
-    fn forget_below(&mut self, source: AliasId, born: Incarnation) {
-        let below = |session: &Session| session.source == source && session.born < born;
-        self.sessions.retain(|session, ring| !below(session) || ring.busy > 0);
-    }
-
     /// What the table says. `row` is there if the slot was just loaded.
     fn decide(
         &mut self,
