@@ -11,7 +11,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -23,7 +23,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 
 use super::clock::now_ns;
-use crate::keeper::OWN_PROGRAM;
+use crate::keeper::command;
 use crate::state::ProcessMark;
 
 /// What happened to a process.
@@ -166,7 +166,7 @@ fn spawn(order: &Order) -> Result<(ProcessMark, Handle), String> {
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&order.log);
     let log = log.map_err(|error| format!("{}: {error}", order.log.display()))?;
     let both = log.try_clone().map_err(|error| error.to_string())?;
-    let mut command = Command::new(&order.program);
+    let mut command = command(&order.program);
     command
         .args(&order.arguments)
         .env(TICKET_VARIABLE, &order.ticket)
@@ -175,9 +175,6 @@ fn spawn(order: &Order) -> Result<(ProcessMark, Handle), String> {
         .stderr(both)
         // A terminal's Ctrl-C and Ctrl-Z go to its group of processes: this one is not in it.
         .process_group(0);
-    if order.program.as_os_str() == OWN_PROGRAM {
-        command.arg0("palib");
-    }
     if let Some(folder) = &order.folder {
         command.current_dir(folder);
     }
@@ -256,6 +253,7 @@ fn signal_name(number: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
     use std::time::Duration;
 
     use super::*;

@@ -1,9 +1,8 @@
 //! Starting and stopping clusters, from the owner's side.
 
 use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{ClusterError, LEAVE_UP, OWN_PROGRAM, force};
+use super::{ClusterError, LEAVE_UP, OWN_PROGRAM, command, force};
 use crate::operator::OperatorClient;
 use crate::state::{self, StateFolder};
 
@@ -147,8 +146,7 @@ impl Keeper {
     fn spawn(&self) -> Result<Child, ClusterError> {
         let log = std::fs::File::options().create(true).append(true).open(self.folder.log("keeper"));
         let spawned = log.and_then(|log| {
-            Command::new(&self.program)
-                .arg0("palib")
+            command(&self.program)
                 .arg("keep")
                 .arg(self.folder.path())
                 .stdin(Stdio::piped())

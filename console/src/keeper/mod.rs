@@ -8,7 +8,10 @@ mod cluster;
 mod force;
 mod watch;
 
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 pub use cluster::{Cluster, Start, down};
 pub use watch::run;
@@ -21,6 +24,15 @@ const LEAVE_UP: u8 = b'L';
 
 /// This program, also after its file was replaced by a newer build or removed: it is the one that runs.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// A program to be started. This one is listed under its name, and not under that of the link to it.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(&program);
+    if program.as_ref() == OWN_PROGRAM {
+        command.arg0("palib");
+    }
+    command
+}
 
 /// What `palib keep FOLDER` is told.
 #[derive(Clone, Debug)]

@@ -1,8 +1,7 @@
 //! The keeper's own process.
 
 use std::io::Read as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use rustix::process::{
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{ClusterError, KeeperOptions, LEAVE_UP, OWN_PROGRAM, force};
+use super::{ClusterError, KeeperOptions, LEAVE_UP, OWN_PROGRAM, command, force};
 use crate::operator::OperatorClient;
 use crate::state::{ProcessMark, StateFolder};
 
@@ -141,8 +140,7 @@ impl Keeper {
         }
         let log = std::fs::File::options().create(true).append(true).open(self.folder.log("ftm"));
         let spawned = log.and_then(|log| {
-            Command::new(OWN_PROGRAM)
-                .arg0("palib")
+            command(OWN_PROGRAM)
                 .arg("ftm")
                 .arg(self.folder.path())
                 .stdin(Stdio::null())
